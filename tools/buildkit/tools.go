@@ -1,0 +1,9 @@
+//go:build tools
+
+// Package tools names the programs that go.mod and go.sum pin; tools/catalog.ts says how they are built.
+package tools
+
+import (
+	_ "github.com/moby/buildkit/cmd/buildctl"
+	_ "github.com/moby/buildkit/cmd/buildkitd"
+)
