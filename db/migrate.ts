@@ -1,0 +1,25 @@
+import { sql } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import type { Database } from './database.ts';
+import { migrations } from './migrations/index.ts';
+
+/** Brings the database to the newest schema; safe to run from several processes, Kysely takes an advisory lock. */
+export async function migrate(db: Database, { schema }: { schema?: string } = {}): Promise<void> {
+  if (schema !== undefined) await sql`create schema if not exists ${sql.id(schema)}`.execute(db);
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: async () => ({ ...migrations }) },
+    ...(schema === undefined ? {} : { migrationTableSchema: schema }),
+  });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) throw error;
+}
+
+/** Whether every known migration has been applied; `/readyz` answers 503 otherwise. */
+export async function isMigrated(db: Database): Promise<boolean> {
+  const applied = await new Migrator({
+    db,
+    provider: { getMigrations: async () => ({ ...migrations }) },
+  }).getMigrations();
+  return applied.every((migration) => migration.executedAt !== undefined);
+}

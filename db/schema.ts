@@ -1,0 +1,48 @@
+import type { BuildArchitectureTable, BuildRuleTable, BuildTable, LogSegmentTable } from './tables/build.ts';
+import type { ChainTable, ChainVersionTable } from './tables/chain.ts';
+import type { InstanceTable } from './tables/instance.ts';
+import type { NamespaceTable } from './tables/namespace.ts';
+import type { BlobPlaceTable, TagPointerTable } from './tables/push.ts';
+import type { RunEventTable, RunStepChildTable, RunStepTable, RunTable } from './tables/record.ts';
+import type { ReplicationRuleTable, ReplicationTaskTable } from './tables/replicate.ts';
+import type { RepositoryTable } from './tables/repository.ts';
+import type { FindingTable, ScanReportTable, ScanTable } from './tables/scan.ts';
+import type { SecretTable } from './tables/secret.ts';
+import type { IdempotencyKeyTable, LoginCodeTable, SessionTable } from './tables/session.ts';
+import type { InboxTable, SourceAccountTable, SourceBindingTable, SourceRefTable } from './tables/source.ts';
+import type { DeliveryAttemptTable, DeliveryTable, TriggerTable } from './tables/trigger.ts';
+
+/** Every table by its name in PostgreSQL. */
+export interface Schema {
+  instance: InstanceTable;
+  namespace: NamespaceTable;
+  repository: RepositoryTable;
+  source_account: SourceAccountTable;
+  source_binding: SourceBindingTable;
+  source_ref: SourceRefTable;
+  inbox: InboxTable;
+  secret: SecretTable;
+  build_rule: BuildRuleTable;
+  build: BuildTable;
+  build_architecture: BuildArchitectureTable;
+  log_segment: LogSegmentTable;
+  chain: ChainTable;
+  chain_version: ChainVersionTable;
+  run: RunTable;
+  run_step: RunStepTable;
+  run_step_child: RunStepChildTable;
+  run_event: RunEventTable;
+  tag_pointer: TagPointerTable;
+  blob_place: BlobPlaceTable;
+  scan: ScanTable;
+  scan_report: ScanReportTable;
+  finding: FindingTable;
+  replication_rule: ReplicationRuleTable;
+  replication_task: ReplicationTaskTable;
+  trigger: TriggerTable;
+  delivery: DeliveryTable;
+  delivery_attempt: DeliveryAttemptTable;
+  session: SessionTable;
+  login_code: LoginCodeTable;
+  idempotency_key: IdempotencyKeyTable;
+}

@@ -1,0 +1,84 @@
+import type { ColumnType, Generated, Insertable, Selectable, Updateable } from 'kysely';
+import type { Architecture, BuildRuleDefinition } from '../../domain/build.ts';
+import type { Reason } from '../../domain/errors.ts';
+import type { RunCause } from '../../domain/record.ts';
+import type { Json } from '../json.ts';
+
+/** When and how to build (docs/product.md, section 6). */
+export interface BuildRuleTable {
+  id: string;
+  repository_id: string;
+  definition: Json<BuildRuleDefinition>;
+  enabled: boolean;
+  created_at: ColumnType<Date, Date | undefined, never>;
+}
+
+/** One execution of a build rule (docs/product.md, section 7). */
+export interface BuildTable {
+  id: string;
+  run_id: string;
+  repository_id: string;
+  build_rule_id: string | null;
+  /** The rule as it was. */
+  rule: Json<BuildRuleDefinition>;
+  cause: RunCause;
+  ref: string;
+  ref_type: 'branch' | 'tag';
+  commit: string;
+  message: string | null;
+  author: string | null;
+  image_tags: Json<readonly string[]>;
+  digest: string | null;
+  status: 'pending' | 'building' | 'success' | 'failed' | 'canceled';
+  stage: 'clone' | 'prepare' | 'build' | 'index' | 'push' | null;
+  reason: Json<BuildReason | null>;
+  /** Lines and bytes of the log so far; all architectures share one numbering. */
+  log_lines: Generated<number>;
+  log_bytes: Generated<number>;
+  is_log_truncated: Generated<boolean>;
+  queued_at: Date;
+  started_at: Date | null;
+  ended_at: Date | null;
+}
+
+/** Why a build failed, and whose fault it is. */
+export interface BuildReason extends Reason {
+  readonly fault: 'user' | 'system';
+}
+
+/** One architecture of a build. */
+export interface BuildArchitectureTable {
+  build_id: string;
+  platform: Architecture;
+  status: 'pending' | 'building' | 'success' | 'failed' | 'canceled';
+  digest: string | null;
+  media_type: string | null;
+  size_bytes: number | null;
+  cached_steps: number | null;
+  attempts: Generated<number>;
+  reason: Json<BuildReason | null>;
+  started_at: Date | null;
+  ended_at: Date | null;
+}
+
+/** One stored piece of a build's log: an object of `lines` lines starting at line `first_line`. */
+export interface LogSegmentTable {
+  build_id: string;
+  first_line: number;
+  lines: number;
+  bytes: number;
+  sha256: string;
+  object_key: string;
+  platform: string | null;
+  attempt: number;
+}
+
+export type BuildRuleRow = Selectable<BuildRuleTable>;
+export type NewBuildRule = Insertable<BuildRuleTable>;
+export type BuildRuleUpdate = Updateable<BuildRuleTable>;
+export type BuildRow = Selectable<BuildTable>;
+export type NewBuild = Insertable<BuildTable>;
+export type BuildUpdate = Updateable<BuildTable>;
+export type BuildArchitectureRow = Selectable<BuildArchitectureTable>;
+export type BuildArchitectureUpdate = Updateable<BuildArchitectureTable>;
+export type LogSegmentRow = Selectable<LogSegmentTable>;

@@ -1,0 +1,59 @@
+import type { ColumnType, Generated, Insertable, Selectable, Updateable } from 'kysely';
+import type { SourceHost } from '../../domain/source.ts';
+
+/** An instance's address of and credential for a source host (docs/product.md, section 5). */
+export interface SourceAccountTable {
+  id: string;
+  instance_id: string;
+  host: SourceHost;
+  base_url: string;
+  credential_ref: string | null;
+  created_at: ColumnType<Date, Date | undefined, never>;
+}
+
+/** One repository tied to one code repository; `hook_id` is the unguessable part of its webhook's address. */
+export interface SourceBindingTable {
+  repository_id: string;
+  source_account_id: string;
+  code_namespace: string;
+  code_repository: string;
+  hook_id: string;
+  /** Secret that verifies deliveries. */
+  hook_secret_ref: string;
+  created_at: ColumnType<Date, Date | undefined, never>;
+}
+
+/** A ref as last seen: its row lock orders the changes of one ref (`order_no`), its tip tells duplicates. */
+export interface SourceRefTable {
+  repository_id: string;
+  /** `heads/main`, `tags/v1`. */
+  ref: string;
+  tip: string | null;
+  order_no: number;
+}
+
+/** Accepted deliveries; the unique index on (hook_id, delivery_id) is the truth about duplicates. */
+export interface InboxTable {
+  id: Generated<number>;
+  hook_id: string;
+  delivery_id: string;
+  repository_id: string;
+  host: SourceHost;
+  event: string;
+  /** gzipped raw body; null once handled. */
+  body: Buffer | null;
+  state: 'pending' | 'handled';
+  /** `InboxOutcome` as JSON once handled. */
+  outcome: ColumnType<unknown, string | null, string | null>;
+  received_at: ColumnType<Date, Date | undefined, never>;
+  handled_at: Date | null;
+}
+
+export type SourceAccountRow = Selectable<SourceAccountTable>;
+export type NewSourceAccount = Insertable<SourceAccountTable>;
+export type SourceAccountUpdate = Updateable<SourceAccountTable>;
+export type SourceBindingRow = Selectable<SourceBindingTable>;
+export type NewSourceBinding = Insertable<SourceBindingTable>;
+export type SourceRefRow = Selectable<SourceRefTable>;
+export type InboxRow = Selectable<InboxTable>;
+export type NewInbox = Insertable<InboxTable>;

@@ -1,0 +1,93 @@
+import { z } from 'zod';
+import { defaultRegions } from './instance.ts';
+import { workerRoles } from './task-queues.ts';
+
+const list = (fallback: readonly string[]) =>
+  z
+    .string()
+    .optional()
+    .transform((text) =>
+      text === undefined || text.trim() === '' ? [...fallback] : text.split(',').map((part) => part.trim()),
+    );
+const address = z
+  .string()
+  .min(1)
+  .regex(/^[^\s:/]+:\d{1,5}$/, { message: 'must be host:port' });
+const flag = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((text) => text === 'true');
+
+/** The environment of every Slipway process; one schema, so that a wrong or missing variable is told at start, all at once. */
+const environmentSchema = z.object({
+  /** Address under which people, registries and source hosts reach the API. */
+  SLIPWAY_URL: z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, '')),
+  SLIPWAY_HOST: z.string().default('127.0.0.1'),
+  SLIPWAY_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
+  SLIPWAY_POSTGRES_URL: z.string().regex(/^postgres(ql)?:\/\//, { message: 'must start with postgres://' }),
+  SLIPWAY_TEMPORAL_ADDRESS: address,
+  SLIPWAY_TEMPORAL_NAMESPACE: z.string().min(1).default('slipway'),
+  SLIPWAY_TEMPORAL_UI_URL: z.url().optional(),
+  SLIPWAY_OBJECT_STORE_ENDPOINT: z.url({ protocol: /^https?$/ }),
+  SLIPWAY_OBJECT_STORE_REGION: z.string().default('us-east-1'),
+  SLIPWAY_OBJECT_STORE_BUCKET: z.string().min(3).default('slipway'),
+  SLIPWAY_OBJECT_STORE_ACCESS_KEY: z.string().min(1),
+  SLIPWAY_OBJECT_STORE_SECRET_KEY: z.string().min(1),
+  /** File with the key that seals secrets, 32 bytes in base64. */
+  SLIPWAY_KEY_FILE: z.string().min(1),
+  /** File with the ES256 private key (JWK) of the token service. */
+  SLIPWAY_TOKEN_KEY_FILE: z.string().min(1),
+  /** File with the administrator's bearer token. */
+  SLIPWAY_ADMIN_TOKEN_FILE: z.string().min(1),
+  SLIPWAY_REGIONS: list(defaultRegions),
+  /** What outgoing calls may reach: external, private, loopback, CIDR, host globs. */
+  SLIPWAY_EGRESS_ALLOW: list(['external']),
+  SLIPWAY_EGRESS_PORTS: list(['443', '8443']),
+  SLIPWAY_EGRESS_HTTP: flag,
+  SLIPWAY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+  /** Folder of the console's built files. */
+  SLIPWAY_CONSOLE_DIR: z.string().optional(),
+});
+
+const workerSchema = environmentSchema.extend({
+  SLIPWAY_WORKER_ROLES: list(workerRoles).pipe(z.array(z.enum(workerRoles)).min(1)),
+  /** Regions whose builds this worker takes. */
+  SLIPWAY_BUILD_REGIONS: list([]),
+  SLIPWAY_BUILDKIT_ADDRESS: z.string().min(1).optional(),
+  /** Registry repository of a Trivy database, such as an own mirror; without it the cache folder's database is used as it is. */
+  SLIPWAY_TRIVY_DB_REPOSITORY: z.string().min(1).optional(),
+  SLIPWAY_TRIVY_CACHE_DIR: z.string().min(1),
+  /** Folder for checkouts and other short-lived files; swept at start. */
+  SLIPWAY_WORK_DIR: z.string().min(1),
+  SLIPWAY_TOOL_TRIVY: z.string().optional(),
+  SLIPWAY_TOOL_BUILDCTL: z.string().optional(),
+});
+
+export type Config = Readonly<z.infer<typeof environmentSchema>>;
+export type WorkerConfig = Readonly<z.infer<typeof workerSchema>>;
+
+/** Configuration that does not hold: every problem, one a line. */
+export class ConfigInvalid extends Error {
+  constructor(problems: readonly string[]) {
+    super(`The configuration does not hold:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.name = 'ConfigInvalid';
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads the configuration of the API. Throws `ConfigInvalid` with every problem. */
+export function readConfig(env: Environment): Config {
+  return read(environmentSchema, env);
+}
+
+/** Reads the configuration of a worker. Throws `ConfigInvalid` with every problem. */
+export function readWorkerConfig(env: Environment): WorkerConfig {
+  return read(workerSchema, env);
+}
+
+function read<Schema extends z.ZodType>(schema: Schema, env: Environment): z.output<Schema> {
+  const parsed = schema.safeParse(env);
+  if (parsed.success) return parsed.data;
+  throw new ConfigInvalid(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+}

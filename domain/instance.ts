@@ -1,0 +1,37 @@
+import { z } from 'zod';
+
+/** An instance as a user writes it: one OCI registry under Slipway, in one region (docs/product.md, section 2). */
+export const instanceSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{1,28}[a-z0-9]$/),
+  region: z.string().regex(/^[a-z0-9-]{2,32}$/),
+  kind: z.enum(['managed', 'external']).default('managed'),
+  registryUrl: z.url({ protocol: /^https?$/ }).max(2_048),
+  /** Login of an external registry; write-only. */
+  credentials: z
+    .strictObject({ username: z.string().min(1).max(255), password: z.string().min(1).max(4_096) })
+    .nullable()
+    .optional(),
+});
+export type InstanceDefinition = z.infer<typeof instanceSchema>;
+
+/** The reserved, public namespace of hosted base images. */
+export const baseImageNamespace = 'slipway-base';
+
+/** The regions offered when the administrator configures none: those the product documents name (docs/product.md, section 2). */
+export const defaultRegions: readonly string[] = [
+  'cn-hangzhou',
+  'cn-shanghai',
+  'cn-qingdao',
+  'cn-beijing',
+  'cn-zhangjiakou',
+  'cn-huhehaote',
+  'cn-shenzhen',
+  'cn-chengdu',
+  'cn-hongkong',
+  'ap-southeast-1',
+  'ap-southeast-2',
+  'ap-southeast-5',
+  'ap-northeast-1',
+  'eu-central-1',
+  'us-west-1',
+];

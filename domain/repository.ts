@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { buildRuleSchema } from './build.ts';
+import { sourceBindingSchema } from './source.ts';
+
+/** A repository as a user writes it; the wizard saves it with its source and rules, or nothing (docs/product.md, section 4). */
+export const repositorySchema = z
+  .strictObject({
+    name: z
+      .string()
+      .min(2)
+      .max(64)
+      .regex(/^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/),
+    type: z.enum(['public', 'private']).optional(),
+    tagImmutability: z.boolean().optional(),
+    summary: z.string().max(100).default(''),
+    description: z.string().max(2_000).default(''),
+    codeSource: sourceBindingSchema.nullable().default(null),
+    buildRules: z.array(buildRuleSchema).max(50).default([]),
+    buildSettings: z
+      .strictObject({ autoBuild: z.boolean().default(true), noCache: z.boolean().default(false) })
+      .default({ autoBuild: true, noCache: false }),
+  })
+  .superRefine((repository, context) => {
+    if (repository.codeSource !== null || repository.buildRules.length === 0) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['buildRules'],
+      message: 'A local repository is pushed to and never built: it takes no build rule. Bind a source first.',
+      params: { code: 'build_rule.needs_source' },
+    });
+  });
+export type RepositoryDefinition = z.infer<typeof repositorySchema>;
