@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Reason } from './errors.ts';
 
 /** The steps of a run in chain order; one name in every folder (docs/product.md, section 8). */
 export const stepNames = ['build', 'push', 'scan', 'replicate', 'trigger'] as const;
@@ -55,3 +56,55 @@ export const runFilterSchema = z.strictObject({
   until: z.iso.datetime().optional(),
 });
 export type RunFilter = z.infer<typeof runFilterSchema>;
+
+/** What a successful run did, counted for its sentence. */
+export interface RunTotals {
+  readonly durationMs: number;
+  readonly tags: number;
+  readonly copies: number;
+  readonly deliveries: number;
+  /** A non-blocking scan that could not be made: the run succeeds and says so. */
+  readonly isScanMissing: boolean;
+  /** Tags a newer run has already moved on: built, but not moved (the tag fence). */
+  readonly fencedTags: number;
+}
+
+/** "Succeeded in 3 m 12 s: 2 tags, 2 copies, 3 triggers". */
+export function successReason({ durationMs, tags, copies, deliveries, isScanMissing, fencedTags }: RunTotals): Reason {
+  const counted = [
+    countOf(tags, 'tag', 'tags'),
+    countOf(copies, 'copy', 'copies'),
+    countOf(deliveries, 'trigger', 'triggers'),
+  ];
+  const notes = [
+    ...(isScanMissing ? ['not scanned'] : []),
+    ...(fencedTags > 0
+      ? [`${countOf(fencedTags, 'tag', 'tags')} not moved, a newer run holds ${fencedTags === 1 ? 'it' : 'them'}`]
+      : []),
+  ];
+  const code = isScanMissing ? 'run.success_not_scanned' : 'run.success';
+  return {
+    code,
+    params: { durationMs, tags, copies, deliveries, fencedTags },
+    text: [`Succeeded in ${durationWords(durationMs)}: ${counted.join(', ')}`, ...notes].join('; '),
+  };
+}
+
+/** "Failed in build: Dockerfile line 12 RUN npm ci, exit 1". */
+export function failureReason(step: StepName, { code, params, text }: Reason): Reason {
+  return { code, params: { ...params, step }, text: `Failed in ${step}: ${text}` };
+}
+
+/** "3 m 12 s", "48 s", "0.4 s". */
+export function durationWords(durationMs: number): string {
+  const seconds = durationMs / 1000;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} m ${Math.round(seconds - minutes * 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} m`;
+}
+
+function countOf(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

@@ -113,6 +113,7 @@ export async function recordStep(db: Database, step: StepRecord): Promise<void> 
       .executeTakeFirst();
     if ((written.numInsertedOrUpdatedRows ?? 0n) === 0n) return;
     if (!isOpen) await closeChildren(trx, step);
+    if (!isOpen) await closeBuild(trx, step);
     await recordRunEvent(trx, {
       runId: step.runId,
       type: `step.${step.state}`,
@@ -136,6 +137,31 @@ async function closeChildren(trx: Transaction<Schema>, step: StepRecord): Promis
     .where('attempt', '=', step.attempt)
     .where('step', '=', step.name)
     .where('state', 'in', openStates)
+    .execute();
+}
+
+/** A build is over when its image is pushed, or when the step that should have built or pushed it ended otherwise. */
+async function closeBuild(trx: Transaction<Schema>, step: StepRecord): Promise<void> {
+  const isOver = step.name === 'push' ? step.state !== 'skipped' : step.name === 'build' && step.state !== 'success';
+  if (!isOver) return;
+  const status = step.state === 'success' || step.state === 'canceled' ? step.state : 'failed';
+  const fault = step.reason?.params['fault'] === 'user' ? 'user' : 'system';
+  await trx
+    .updateTable('build')
+    .set({
+      status,
+      ended_at: step.at,
+      ...(step.reason === null ? {} : { reason: JSON.stringify({ ...step.reason, fault }) }),
+    })
+    .where('run_id', '=', step.runId)
+    .where('status', 'in', ['pending', 'building'])
+    .execute();
+  if (status === 'success') return;
+  await trx
+    .updateTable('build_architecture')
+    .set({ status, ended_at: step.at })
+    .where('build_id', 'in', trx.selectFrom('build').select('id').where('run_id', '=', step.runId))
+    .where('status', 'in', ['pending', 'building'])
     .execute();
 }
 

@@ -1,0 +1,29 @@
+import { createBuildActivities } from './build.ts';
+import type { BuildDeps } from './build.ts';
+import { createPushActivities } from './push.ts';
+import type { PushDeps } from './push.ts';
+import { createRecordActivities } from './record.ts';
+import type { RecordDeps } from './record.ts';
+import { createReplicateActivities } from './replicate.ts';
+import type { ReplicateDeps } from './replicate.ts';
+import { createScanActivities } from './scan.ts';
+import type { ScanDeps } from './scan.ts';
+import { createTriggerActivities } from './trigger.ts';
+import type { TriggerDeps } from './trigger.ts';
+
+export type ActivityDeps = BuildDeps & PushDeps & ScanDeps & ReplicateDeps & TriggerDeps & RecordDeps;
+
+/** Every activity of a worker; a role registers them all and its task queue decides which are called. */
+export function createActivities(deps: ActivityDeps) {
+  return {
+    ...createBuildActivities(deps),
+    ...createPushActivities(deps),
+    ...createScanActivities(deps),
+    ...createReplicateActivities(deps),
+    ...createTriggerActivities(deps),
+    ...createRecordActivities(deps),
+  };
+}
+
+/** What workflows may call, by type only. */
+export type Activities = ReturnType<typeof createActivities>;

@@ -1,0 +1,2 @@
+export { deliveryChain } from './delivery-chain.ts';
+export { triggerDelivery } from './trigger.ts';

@@ -1,0 +1,198 @@
+import { ActivityFailure, ApplicationFailure, CancellationScope, sleep } from '@temporalio/workflow';
+import type { PlatformImage } from '../domain/build.ts';
+import type { DeliveryChainInput, RunImages, StepOutcome } from '../domain/chain.ts';
+import type { Reason } from '../domain/errors.ts';
+import { addCounts, judge } from '../domain/scan.ts';
+import type { ScanPolicy, ScanSummary, SeverityCounts, Verdict } from '../domain/scan.ts';
+import { controlActivities, registryActivities, replicateActivities, scanActivities } from './activities.ts';
+import { moveRunTags } from './push.ts';
+import type { FencedTag, TagUpdate } from './push.ts';
+import { reasonOf } from './record.ts';
+
+export interface ScanResult {
+  readonly scan: string;
+  readonly verdict: 'passed' | 'denied' | 'error';
+  readonly counts: SeverityCounts;
+  readonly fixable: SeverityCounts;
+  readonly rule: string | null;
+  readonly engines: readonly ScanSummary['engine'][];
+  readonly cves: readonly string[];
+  readonly tags: readonly string[];
+  readonly fenced: readonly FencedTag[];
+  readonly backup: readonly string[];
+  readonly isDeleted: boolean;
+}
+
+interface JudgedOutcome extends StepOutcome<ScanResult> {
+  readonly state: 'success' | 'failed';
+  /** Tags moved here because the chain held them back until now; null when the push had moved them. */
+  readonly updates: readonly TagUpdate[] | null;
+}
+
+interface DeniedOutcome extends StepOutcome<ScanResult> {
+  readonly state: 'denied';
+  readonly reason: Reason;
+  readonly updates: null;
+}
+
+export type ScanOutcome = JudgedOutcome | DeniedOutcome;
+
+/**
+ * Scans every architecture by digest, judges, and carries out the verdict: a passed image gets its held tags, a denied one is
+ * backed up, then deleted, as configured (docs/product.md, section 9). An engine that cannot answer never passes a blocking policy.
+ */
+export async function runScan(input: DeliveryChainInput, policy: ScanPolicy, images: RunImages): Promise<ScanOutcome> {
+  const { runId, attempt, repository, timings } = input;
+  const control = controlActivities(timings);
+  const { scanId } = await control.openScan({
+    runId,
+    attempt,
+    repository,
+    digest: images.digest,
+    engine: policy.engine,
+  });
+  const scanned = await scanAll(input, policy, { scanId, platforms: images.platforms });
+  if (scanned.kind === 'error') {
+    await CancellationScope.nonCancellable(() =>
+      control.closeScan({ scanId, verdict: 'error', reason: scanned.reason }),
+    );
+    if (policy.strategy === 'blocking')
+      throw ApplicationFailure.nonRetryable(scanned.reason.text, scanned.reason.code, [scanned.reason.params]);
+    return {
+      ...outcomeOf(scanId, [], { verdict: 'error', rule: null, ...(await releaseTags(input, policy, images)) }),
+      state: 'failed',
+      reason: scanned.reason,
+    };
+  }
+  const verdict = judge(scanned.summaries, policy);
+  await CancellationScope.nonCancellable(() =>
+    control.closeScan({ scanId, verdict: verdict.kind, reason: verdict.reason }),
+  );
+  if (verdict.kind === 'denied') {
+    const block = await CancellationScope.nonCancellable(() => carryOutBlock(input, policy, images));
+    const outcome = outcomeOf(scanId, scanned.summaries, {
+      verdict: 'denied',
+      rule: verdict.rule,
+      updates: null,
+      fenced: [],
+    });
+    return {
+      ...outcome,
+      state: 'denied',
+      reason: verdict.reason,
+      updates: null,
+      result: { ...outcome.result, ...block },
+    };
+  }
+  return outcomeOf(scanId, scanned.summaries, {
+    verdict: 'passed',
+    rule: null,
+    ...(await releaseTags(input, policy, images)),
+  });
+}
+
+type Scanned =
+  | { readonly kind: 'summaries'; readonly summaries: readonly ScanSummary[] }
+  | { readonly kind: 'error'; readonly reason: Reason };
+
+async function scanAll(
+  input: DeliveryChainInput,
+  policy: ScanPolicy,
+  { scanId, platforms }: { scanId: string; platforms: readonly PlatformImage[] },
+): Promise<Scanned> {
+  const scans = await Promise.allSettled(platforms.map((image) => scanOne(input, policy, { scanId, image })));
+  const failed = scans.find((scan) => scan.status === 'rejected');
+  // A cancellation is no scan result: reasonOf throws it on.
+  if (failed !== undefined) return { kind: 'error', reason: reasonOf('scan', failed.reason) };
+  return {
+    kind: 'summaries',
+    summaries: scans.filter((scan) => scan.status === 'fulfilled').map((scan) => scan.value),
+  };
+}
+
+/** The policy's `retries` count failures of the engine; an attempt lost with its worker is retried by the server and counts nothing. */
+async function scanOne(
+  input: DeliveryChainInput,
+  policy: ScanPolicy,
+  { scanId, image }: { scanId: string; image: PlatformImage },
+): Promise<ScanSummary> {
+  const { runId, attempt, repository, timings } = input;
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await scanActivities(timings, policy).scanImage({ runId, attempt, scanId, repository, image, policy });
+    } catch (error) {
+      if (!isEngineFailure(error) || failures >= policy.retries) throw error;
+      await sleep(timings.retryInitialMs * 2 ** failures);
+    }
+  }
+}
+
+function isEngineFailure(error: unknown): boolean {
+  return (
+    error instanceof ActivityFailure &&
+    error.cause instanceof ApplicationFailure &&
+    error.cause.type === 'scan.engine_failed'
+  );
+}
+
+async function releaseTags(
+  input: DeliveryChainInput,
+  policy: ScanPolicy,
+  images: RunImages,
+): Promise<Pick<ScanOutcome, 'updates'> & { fenced: readonly FencedTag[] }> {
+  if (!policy.holdTag || input.origin.kind === 'image') return { updates: null, fenced: [] };
+  return moveRunTags(input, images);
+}
+
+/** Back up first: what is deleted must still be there to be kept. */
+async function carryOutBlock(
+  input: DeliveryChainInput,
+  { onBlock }: ScanPolicy,
+  images: RunImages,
+): Promise<{ backup: readonly string[]; isDeleted: boolean }> {
+  const { runId, attempt, repository, timings, origin } = input;
+  const { tags: backup } = onBlock.backUp
+    ? await replicateActivities(timings).backUpImage({ runId, attempt, repository, images })
+    : { tags: [] };
+  if (!onBlock.deleteOriginal) return { backup, isDeleted: false };
+  const tags = origin.kind === 'image' ? images.tags : [];
+  await registryActivities(timings).deleteImage({ runId, attempt, repository, digest: images.digest, tags });
+  return { backup, isDeleted: true };
+}
+
+function outcomeOf(
+  scan: string,
+  summaries: readonly ScanSummary[],
+  {
+    verdict,
+    rule,
+    updates,
+    fenced,
+  }: {
+    verdict: Verdict['kind'] | 'error';
+    rule: string | null;
+    updates: readonly TagUpdate[] | null;
+    fenced: readonly FencedTag[];
+  },
+): JudgedOutcome {
+  const engines = new Map(summaries.map(({ engine }) => [`${engine.name} ${engine.version}`, engine]));
+  return {
+    state: 'success',
+    why: null,
+    reason: null,
+    result: {
+      scan,
+      verdict,
+      counts: addCounts(summaries.map(({ counts }) => counts)),
+      fixable: addCounts(summaries.map(({ fixable }) => fixable)),
+      rule,
+      engines: [...engines.values()],
+      cves: [...new Set(summaries.flatMap(({ listedCves, worstCves }) => [...listedCves, ...worstCves]))].slice(0, 20),
+      tags: (updates ?? []).map(({ tag }) => tag),
+      fenced,
+      backup: [],
+      isDeleted: false,
+    },
+    updates,
+  };
+}
