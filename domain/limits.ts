@@ -2,6 +2,12 @@
 export const limits = {
   apiBodyBytes: 1024 * 1024,
   hookBodyBytes: 25 * 1024 * 1024,
+  /** Bodies over this size are counted, and only so many are taken in at once. */
+  hookLargeBodyBytes: 1024 * 1024,
+  hookLargeBodies: 8,
+  hookBodyMs: 20_000,
+  /** After so many failed attempts a delivery is set aside instead of holding up its repository. */
+  inboxAttempts: 10,
   manifestBytes: 4 * 1024 * 1024,
   pageSize: 20,
   pageSizeMax: 100,

@@ -74,6 +74,7 @@ export const ignoredReasons = [
   'no_rule',
   'rule_disabled',
   'no_change',
+  'unbound',
   'other_event',
 ] as const;
 export type IgnoredReason = (typeof ignoredReasons)[number];

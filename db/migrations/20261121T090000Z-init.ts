@@ -36,7 +36,8 @@ const tables = [
     id bigint generated always as identity primary key, hook_id text not null, delivery_id text not null,
     repository_id text not null references repository on delete cascade, host text not null, event text not null,
     body bytea, state text not null default 'pending' check (state in ('pending', 'handled')), outcome jsonb,
-    received_at timestamptz not null default now(), handled_at timestamptz, unique (hook_id, delivery_id))`,
+    attempts integer not null default 0, received_at timestamptz not null default now(), handled_at timestamptz,
+    unique (hook_id, delivery_id))`,
   `create index inbox_pending on inbox (id) where state = 'pending'`,
   `create index inbox_repository on inbox (repository_id, id desc)`,
   `create table build_rule (

@@ -45,6 +45,8 @@ export interface InboxTable {
   state: 'pending' | 'handled';
   /** `InboxOutcome` as JSON once handled. */
   outcome: ColumnType<unknown, string | null, string | null>;
+  /** Attempts to handle it that failed through a defect of ours. */
+  attempts: Generated<number>;
   received_at: ColumnType<Date, Date | undefined, never>;
   handled_at: Date | null;
 }
