@@ -32,6 +32,11 @@ export const defaultEgressPolicy: EgressPolicy = {
   isHttpAllowed: false,
 };
 
+/** The policy forbids the address, so nothing was sent. The message is a sentence for the user. */
+export class EgressRefused extends Error {
+  override readonly name = 'EgressRefused';
+}
+
 /** Where clouds answer with credentials; several are ordinary public addresses or inside a range one might allow. */
 const metadataAddresses = new Set([
   '169.254.169.254',

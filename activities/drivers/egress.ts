@@ -5,6 +5,7 @@ import { Agent, buildConnector, request, type Dispatcher } from 'undici';
 import ipaddr from 'ipaddr.js';
 import {
   bareHost,
+  EgressRefused,
   egressRefusal,
   isAllowed,
   urlPort,
@@ -39,11 +40,6 @@ export interface EgressResponse {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
   readonly isTruncated: boolean;
-}
-
-/** The policy forbids the address, so nothing was sent. The message is a sentence for the user. */
-export class EgressRefused extends Error {
-  override readonly name = 'EgressRefused';
 }
 
 export interface EgressOptions {
@@ -101,8 +97,8 @@ async function boundedRequest(
   return { status: answer.statusCode, headers: plainHeaders(answer.headers), body, isTruncated };
 }
 
-/** At most `maxBytes` of a stream; what follows is never received. */
-async function readUpTo(
+/** At most `maxBytes` of a body; what follows is never received, and its connection is closed. */
+export async function readUpTo(
   stream: AsyncIterable<Buffer>,
   maxBytes: number,
 ): Promise<{ body: Buffer; isTruncated: boolean }> {

@@ -1,13 +1,8 @@
 import { EventEmitter, once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { afterEach, expect, test } from 'vitest';
-import type { EgressPolicy } from '../../domain/egress.ts';
-import {
-  createEgress,
-  EgressRefused,
-  type EgressOptions,
-  type EgressRequest,
-} from '../../activities/drivers/egress.ts';
+import { EgressRefused, type EgressPolicy } from '../../domain/egress.ts';
+import { createEgress, type EgressOptions, type EgressRequest } from '../../activities/drivers/egress.ts';
 
 const closers: (() => Promise<unknown>)[] = [];
 
