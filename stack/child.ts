@@ -11,6 +11,8 @@ export interface Program {
   readonly cwd?: string;
   /** Another user to run as, by name; only root can. */
   readonly user?: string;
+  /** What that user may do beyond its own rights, as Linux capabilities without `CAP_`. */
+  readonly capabilities?: readonly string[];
   /** What asks it to end; default SIGTERM. */
   readonly stopSignal?: 'SIGTERM' | 'SIGINT';
 }
@@ -95,7 +97,17 @@ export async function logTail(logFile: string, lines: number): Promise<string> {
 
 function privileges(program: Program, stopSignal: string): string[] {
   const user = program.user === undefined ? [] : ['--reuid', program.user, '--regid', program.user, '--init-groups'];
-  return [...user, '--pdeathsig', stopSignal.replace('SIG', ''), '--', program.command, ...program.args];
+  const granted = (program.capabilities ?? []).map((name) => `+${name}`).join(',');
+  const capabilities = granted === '' ? [] : ['--inh-caps', granted, '--ambient-caps', granted];
+  return [
+    ...user,
+    ...capabilities,
+    '--pdeathsig',
+    stopSignal.replace('SIG', ''),
+    '--',
+    program.command,
+    ...program.args,
+  ];
 }
 
 function inherited(): Record<string, string> {
