@@ -28,6 +28,10 @@ const environmentSchema = z.object({
   SLIPWAY_TEMPORAL_ADDRESS: address,
   SLIPWAY_TEMPORAL_NAMESPACE: z.string().min(1).default('slipway'),
   SLIPWAY_TEMPORAL_UI_URL: z.url().optional(),
+  /** PEM files for a Temporal server with TLS: its authority, and a client's certificate and key. */
+  SLIPWAY_TEMPORAL_TLS_CA_FILE: z.string().optional(),
+  SLIPWAY_TEMPORAL_TLS_CERT_FILE: z.string().optional(),
+  SLIPWAY_TEMPORAL_TLS_KEY_FILE: z.string().optional(),
   SLIPWAY_OBJECT_STORE_ENDPOINT: z.url({ protocol: /^https?$/ }),
   SLIPWAY_OBJECT_STORE_REGION: z.string().default('us-east-1'),
   SLIPWAY_OBJECT_STORE_BUCKET: z.string().min(3).default('slipway'),
@@ -57,6 +61,8 @@ const workerSchema = environmentSchema.extend({
   /** Registry repository of a Trivy database, such as an own mirror; without it the cache folder's database is used as it is. */
   SLIPWAY_TRIVY_DB_REPOSITORY: z.string().min(1).optional(),
   SLIPWAY_TRIVY_CACHE_DIR: z.string().min(1),
+  /** The workflows as one file, made by `node worker/bundle.ts`; without it the worker makes its own at start. */
+  SLIPWAY_WORKFLOW_BUNDLE: z.string().optional(),
   /** Folder for checkouts and other short-lived files; swept at start. */
   SLIPWAY_WORK_DIR: z.string().min(1),
   SLIPWAY_TOOL_TRIVY: z.string().optional(),
