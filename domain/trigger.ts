@@ -14,7 +14,8 @@ const conditionSchema = z.discriminatedUnion('kind', [
 ]);
 
 /** Headers a user may not set: they carry the signature, the length and the connection. */
-const forbiddenHeader = /^(webhook-.*|content-.*|host|connection|transfer-encoding|user-agent)$/i;
+const forbiddenHeader =
+  /^(webhook-.*|content-.*|proxy-.*|host|connection|keep-alive|expect|te|trailer|upgrade|transfer-encoding|user-agent)$/i;
 
 /** A trigger as a user writes it (docs/product.md, section 11). The url may hold a secret in its query: masked when read. */
 export const triggerSchema = z.strictObject({
@@ -39,6 +40,9 @@ export const triggerSchema = z.strictObject({
       }),
     )
     .max(limits.triggerHeaders)
+    .refine((headers) => new Set(headers.map(({ name }) => name.toLowerCase())).size === headers.length, {
+      message: 'A header stands twice. Keep one; upper and lower case are the same.',
+    })
     .default([]),
   caCertificate: z
     .string()
@@ -109,6 +113,31 @@ export function nextAttemptDelayMs(
   return isBusy ? 2 * spread : spread;
 }
 
+/** How long a trigger has failed without one success between: both null after a success. */
+export interface FailureSpan {
+  /** The newest failure that may open the span. */
+  readonly firstFailureAt: Date | null;
+  /** Start of the span: set once a second failure follows within 24 h. */
+  readonly failingSince: Date | null;
+}
+
+export const noFailures: FailureSpan = { firstFailureAt: null, failingSince: null };
+
+const spanOpensWithinMs = 24 * 3_600_000;
+
+/** The span after one more failed attempt; a lone failure older than a day opens none (docs/product.md, section 11). */
+export function failureSpan({ firstFailureAt, failingSince }: FailureSpan, now: Date): FailureSpan {
+  if (failingSince !== null) return { firstFailureAt, failingSince };
+  if (firstFailureAt === null || now.getTime() - firstFailureAt.getTime() > spanOpensWithinMs)
+    return { firstFailureAt: now, failingSince: null };
+  return { firstFailureAt, failingSince: firstFailureAt };
+}
+
+/** Whether only failures for five days switch the trigger off. */
+export function isWornOut({ failingSince }: FailureSpan, now: Date): boolean {
+  return failingSince !== null && now.getTime() - failingSince.getTime() >= limits.triggerDisabledAfterMs;
+}
+
 export const deliveryStatuses = [
   'waiting',
   'sending',
@@ -143,8 +172,27 @@ export function triggerBody(format: TriggerDefinition['format'], update: ImageUp
   return JSON.stringify(format === 'acr' ? acrBody(update) : standardBody(update));
 }
 
-function standardBody({ at, repositoryType: _type, repositoryCreatedAt: _created, ...data }: ImageUpdated) {
-  return { type: 'image.updated', timestamp: at, data };
+/** Member by member, so that the text depends on nothing but the values. */
+function standardBody(update: ImageUpdated) {
+  const { instance, region, namespace, repository, tag, digest, previousDigest } = update;
+  const { architectures, commit, run, sequence } = update;
+  return {
+    type: 'image.updated',
+    timestamp: update.at,
+    data: {
+      instance,
+      region,
+      namespace,
+      repository,
+      tag,
+      digest,
+      previousDigest,
+      architectures,
+      commit,
+      run,
+      sequence,
+    },
+  };
 }
 
 function acrBody(update: ImageUpdated) {
@@ -166,4 +214,34 @@ function acrBody(update: ImageUpdated) {
 /** `yyyy-MM-dd HH:mm:ss` in UTC+8, as ACR writes times. */
 function acrTime(at: string): string {
   return new Date(Date.parse(at) + 8 * 3_600_000).toISOString().slice(0, 19).replace('T', ' ');
+}
+
+/** What a test message names: the trigger and where it stands; it moves nothing. Times are RFC 3339. */
+export interface TriggerTest {
+  readonly instance: string;
+  readonly region: string;
+  readonly namespace: string;
+  /** null: the trigger is the namespace's. */
+  readonly repository: string | null;
+  readonly trigger: string;
+  readonly at: string;
+}
+
+/** The body of a test message; in ACR's form, which knows no type, a tag that cannot be mistaken for an image. */
+export function triggerTestBody(format: TriggerDefinition['format'], { at, ...data }: TriggerTest): string {
+  if (format === 'standard') return JSON.stringify({ type: 'test', timestamp: at, data });
+  return triggerBody('acr', {
+    ...data,
+    repository: data.repository ?? 'test',
+    repositoryType: 'private',
+    repositoryCreatedAt: at,
+    tag: 'slipway-test',
+    digest: `sha256:${'0'.repeat(64)}`,
+    previousDigest: null,
+    architectures: [],
+    commit: null,
+    run: null,
+    sequence: 0,
+    at,
+  });
 }

@@ -104,16 +104,16 @@ const tables = [
     instance_id text not null references instance, path text not null, digest text not null,
     primary key (instance_id, digest, path))`,
   `create table scan (
-    id text primary key, run_id text references run on delete cascade,
+    id text primary key, run_id text references run on delete cascade, attempt integer not null,
     repository_id text not null references repository on delete cascade, digest text not null, engine text not null,
     status text not null, verdict text, reason jsonb, created_at timestamptz not null, ended_at timestamptz)`,
   `create index scan_repository on scan (repository_id, created_at desc)`,
-  `create index scan_run on scan (run_id)`,
+  `create unique index scan_once on scan (run_id, attempt) where run_id is not null`,
   `create table scan_report (
     scan_id text not null references scan on delete cascade, platform text not null, digest text not null, unscannable text,
     counts jsonb not null, fixable jsonb not null, engine_version text not null, data_updated_at timestamptz,
-    is_sample_data boolean not null, report_key text not null, report_sha256 text not null, sbom_key text not null,
-    sbom_sha256 text not null, ended_at timestamptz not null, primary key (scan_id, platform))`,
+    data_sha256 text, is_sample_data boolean not null, report_key text, report_sha256 text, sbom_key text,
+    sbom_sha256 text, ended_at timestamptz not null, primary key (scan_id, platform))`,
   `create table finding (
     id bigint generated always as identity primary key, scan_id text not null references scan on delete cascade,
     platform text not null, cve text not null, severity text not null, package text not null,
@@ -133,7 +133,7 @@ const tables = [
     id text primary key, namespace_id text not null references namespace on delete cascade,
     repository_id text references repository on delete cascade, name text not null, definition jsonb not null,
     secret_ref text not null references secret, enabled boolean not null, disabled_reason jsonb,
-    first_failure_at timestamptz, created_at timestamptz not null default now(),
+    first_failure_at timestamptz, failing_since timestamptz, created_at timestamptz not null default now(),
     unique nulls not distinct (namespace_id, repository_id, name))`,
   `create table delivery (
     id text primary key, trigger_id text not null references trigger on delete cascade,

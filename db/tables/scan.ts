@@ -1,12 +1,14 @@
 import type { ColumnType, Generated, Insertable, Selectable, Updateable } from 'kysely';
 import type { Reason } from '../../domain/errors.ts';
-import type { Severity, SeverityCounts } from '../../domain/scan.ts';
+import type { Severity, SeverityCounts, Unscannable } from '../../domain/scan.ts';
 import type { Json } from '../json.ts';
 
 /** One examination of an image, all its architectures (docs/product.md, section 9). */
 export interface ScanTable {
   id: string;
   run_id: string | null;
+  /** Of the run; one scan per run and attempt. */
+  attempt: number;
   repository_id: string;
   digest: string;
   engine: string;
@@ -22,16 +24,18 @@ export interface ScanReportTable {
   scan_id: string;
   platform: string;
   digest: string;
-  unscannable: 'no_packages' | 'data_missing' | 'data_too_old' | null;
+  unscannable: Unscannable | null;
   counts: Json<SeverityCounts>;
   fixable: Json<SeverityCounts>;
   engine_version: string;
   data_updated_at: Date | null;
+  data_sha256: string | null;
   is_sample_data: boolean;
-  report_key: string;
-  report_sha256: string;
-  sbom_key: string;
-  sbom_sha256: string;
+  /** null, as the next three: without data nothing was examined, so there is no report. */
+  report_key: string | null;
+  report_sha256: string | null;
+  sbom_key: string | null;
+  sbom_sha256: string | null;
   ended_at: ColumnType<Date, Date, never>;
 }
 

@@ -15,7 +15,9 @@ export interface TriggerTable {
   secret_ref: string;
   enabled: boolean;
   disabled_reason: Json<Reason | null>;
+  /** Both null after a success; see `failureSpan`. */
   first_failure_at: Date | null;
+  failing_since: Date | null;
   created_at: ColumnType<Date, Date | undefined, never>;
 }
 
@@ -46,7 +48,7 @@ export interface DeliveryAttemptTable {
   at: Date;
   duration_ms: number | null;
   status_code: number | null;
-  /** `timeout`, `dns`, `connect`, `tls`, `blocked`, `closed`, `unknown`: why there was no answer. */
+  /** `timeout`, `dns`, `connect`, `tls`, `blocked`, `closed`, `protocol`, `busy`, `unknown`: why there was no answer. */
   error_class: string | null;
   request_headers: Json<Readonly<Record<string, string>>>;
   request_body: string;
