@@ -6,7 +6,7 @@ import { newId } from '../new-id.ts';
 import type { ReplicationTaskRow } from '../tables/replicate.ts';
 
 /** Bytes and blobs of one copy, so far or in all. */
-export interface CopyProgress {
+export interface CopyCounts {
   readonly bytesTotal: number;
   readonly bytesCopied: number;
   readonly blobsCopied: number;
@@ -46,12 +46,8 @@ export async function startReplicationTasks(
     .execute();
 }
 
-export async function noteReplicationProgress(
-  db: Database,
-  ids: readonly string[],
-  progress: CopyProgress,
-): Promise<void> {
-  await db.updateTable('replication_task').set(progressColumns(progress)).where('id', 'in', ids).execute();
+export async function noteReplicationProgress(db: Database, ids: readonly string[], counts: CopyCounts): Promise<void> {
+  await db.updateTable('replication_task').set(countColumns(counts)).where('id', 'in', ids).execute();
 }
 
 /** An attempt failed and will be tried again: the task says why it waits. */
@@ -67,22 +63,19 @@ export async function noteReplicationIssue(
     .execute();
 }
 
+/** How a task ended; `counts` null leaves those of its progress. */
+export interface ReplicationEnd {
+  readonly status: 'success' | 'failed' | 'canceled';
+  readonly issue: string | null;
+  readonly reason: Reason | null;
+  readonly counts: CopyCounts | null;
+  readonly at: Date;
+}
+
 export async function endReplicationTasks(
   db: Database,
   ids: readonly string[],
-  {
-    status,
-    issue,
-    reason,
-    progress,
-    at,
-  }: {
-    status: 'success' | 'failed' | 'canceled';
-    issue: string | null;
-    reason: Reason | null;
-    progress: CopyProgress | null;
-    at: Date;
-  },
+  { status, issue, reason, counts, at }: ReplicationEnd,
 ): Promise<void> {
   await db
     .updateTable('replication_task')
@@ -92,18 +85,57 @@ export async function endReplicationTasks(
       reason: JSON.stringify(reason),
       ended_at: at,
       verified_at: status === 'success' ? at : null,
-      ...(progress === null ? {} : progressColumns(progress)),
+      ...(counts === null ? {} : countColumns(counts)),
     })
     .where('id', 'in', ids)
     .execute();
 }
 
-function progressColumns(progress: CopyProgress) {
+/** Where a destination already holds blobs of a source repository: paths by digest, to mount from. */
+export async function mountPlaces(
+  db: Database,
+  { source, instance }: { source: { instanceId: string; path: string }; instance: string },
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const rows = await db
+    .selectFrom('blob_place as held')
+    .innerJoin('blob_place as there', 'there.digest', 'held.digest')
+    .innerJoin('instance', 'instance.id', 'there.instance_id')
+    .select(['there.digest', 'there.path'])
+    .where('held.instance_id', '=', source.instanceId)
+    .where('held.path', '=', source.path)
+    .where('instance.name', '=', instance)
+    .execute();
+  const places = new Map<string, string[]>();
+  for (const { digest, path } of rows) places.set(digest, [...(places.get(digest) ?? []), path]);
+  return places;
+}
+
+/** After a copy the destination holds what the source repository holds; a hint only: a mount that fails becomes an upload. */
+export async function noteBlobPlaces(
+  db: Database,
+  { source, instance, path }: { source: { instanceId: string; path: string }; instance: string; path: string },
+): Promise<void> {
+  await db
+    .insertInto('blob_place')
+    .columns(['instance_id', 'path', 'digest'])
+    .expression((eb) =>
+      eb
+        .selectFrom('blob_place as held')
+        .innerJoin('instance', (join) => join.on('instance.name', '=', instance))
+        .select(['instance.id', sql<string>`${path}`.as('path'), 'held.digest'])
+        .where('held.instance_id', '=', source.instanceId)
+        .where('held.path', '=', source.path),
+    )
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+function countColumns(counts: CopyCounts) {
   return {
-    bytes_total: progress.bytesTotal,
-    bytes_copied: progress.bytesCopied,
-    blobs_copied: progress.blobsCopied,
-    blobs_mounted: progress.blobsMounted,
-    blobs_skipped: progress.blobsSkipped,
+    bytes_total: counts.bytesTotal,
+    bytes_copied: counts.bytesCopied,
+    blobs_copied: counts.blobsCopied,
+    blobs_mounted: counts.blobsMounted,
+    blobs_skipped: counts.blobsSkipped,
   };
 }
