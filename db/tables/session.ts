@@ -24,7 +24,7 @@ export interface IdempotencyKeyTable {
   status: number | null;
   answer: string | null;
   headers: ColumnType<unknown, string | null, string | null>;
-  created_at: ColumnType<Date, Date, never>;
+  created_at: ColumnType<Date, Date, Date>;
 }
 
 export type SessionRow = Selectable<SessionTable>;

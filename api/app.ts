@@ -1,0 +1,54 @@
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { limits } from '../domain/limits.ts';
+import { openSession, requireLogin, useLoginCode } from './auth.ts';
+import { consoleFiles } from './console-files.ts';
+import type { ApiDeps } from './deps.ts';
+import type { ApiEnv } from './env.ts';
+import { onError, routeNotFound, tooLarge } from './errors.ts';
+import { idempotency } from './idempotency.ts';
+import { requestLog, securityHeaders } from './middleware.ts';
+import { openApiDocument } from './openapi.ts';
+import { docsRoutes } from './routes/docs.ts';
+import { sessionRoutes } from './routes/session.ts';
+import { healthRoutes, systemRoutes } from './routes/system.ts';
+
+/** The whole HTTP API: middleware, then one line per file of routes. Paths are a contract (docs/product.md, section 17). */
+export function createApp(deps: ApiDeps) {
+  const app = new OpenAPIHono<ApiEnv>();
+  app.onError(onError(deps));
+  app.notFound((c) => {
+    throw routeNotFound(c.req.method, c.req.path);
+  });
+  app.use(requestLog(deps), securityHeaders());
+
+  const isSmall = bodyLimit({
+    maxSize: limits.apiBodyBytes,
+    onError: () => {
+      throw tooLarge();
+    },
+  });
+  app.use('/v1/*', isSmall);
+  app.use('/v1/*', exceptLogin(requireLogin(deps)), exceptLogin(idempotency(deps)));
+
+  app.route('/', healthRoutes(deps));
+  app.route('/docs', docsRoutes());
+  app.route('/v1', systemRoutes());
+  app.route('/v1', sessionRoutes(deps));
+
+  app.get('/login', async (c) => {
+    await useLoginCode(deps, c.req.query('code') ?? '');
+    await openSession(deps, c);
+    return c.redirect('/');
+  });
+  let document: ReturnType<typeof openApiDocument> | undefined;
+  app.get('/openapi.json', (c) => c.json((document ??= openApiDocument(app))));
+  if (deps.config.SLIPWAY_CONSOLE_DIR !== undefined) app.get('*', consoleFiles(deps.config.SLIPWAY_CONSOLE_DIR));
+  return app;
+}
+
+/** Logging in is the one call below /v1 that brings its credential in its body. */
+function exceptLogin(middleware: MiddlewareHandler<ApiEnv>): MiddlewareHandler<ApiEnv> {
+  return (c, next) => (c.req.method === 'POST' && c.req.path === '/v1/sessions' ? next() : middleware(c, next));
+}

@@ -1,0 +1,44 @@
+import type { SecretBox } from '../../activities/drivers/secret-box.ts';
+import type { Database, DatabaseTransaction } from '../database.ts';
+import { newId } from '../new-id.ts';
+import type { SecretRow } from '../tables/secret.ts';
+
+/**
+ * What a secret is for. Signing secrets (`hook`, `trigger`) are kept as the whole text their owner was shown, `whsec_<base64>`;
+ * logins (`source`, `instance`) as JSON `{username, password}`.
+ */
+export type SecretKind = 'hook' | 'trigger' | 'source' | 'instance';
+
+type Box = Pick<SecretBox, 'seal' | 'open'>;
+
+/** Seals a value and stores it; answers the reference other tables keep. `ownerId` is the namespace's or instance's id. */
+export async function insertSecret(
+  db: Database,
+  secretBox: Box,
+  { ownerId, kind, value }: { ownerId: string; kind: SecretKind; value: string },
+): Promise<string> {
+  const id = newId('sec');
+  const { keyId, ciphertext } = secretBox.seal(value, { ownerId, id, kind, version: 1 });
+  await db
+    .insertInto('secret')
+    .values({ id, owner_id: ownerId, kind, version: 1, key_id: keyId, ciphertext })
+    .execute();
+  return id;
+}
+
+/** The value behind a reference. Throws when it is gone or does not open. */
+export async function openSecret(db: Database, secretBox: Pick<SecretBox, 'open'>, ref: string): Promise<string> {
+  const row = await db.selectFrom('secret').selectAll().where('id', '=', ref).executeTakeFirst();
+  if (row === undefined) throw new Error(`The secret ${ref} does not exist any more.`);
+  return secretBox.open({ keyId: row.key_id, ciphertext: row.ciphertext }, bindingOf(row));
+}
+
+/** Deletes secrets nothing refers to any more. */
+export async function deleteSecrets(db: Database | DatabaseTransaction, refs: readonly string[]): Promise<void> {
+  if (refs.length === 0) return;
+  await db.deleteFrom('secret').where('id', 'in', refs).execute();
+}
+
+function bindingOf(row: SecretRow) {
+  return { ownerId: row.owner_id, id: row.id, kind: row.kind, version: row.version };
+}
