@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defaultTimings } from './chain.ts';
 import { defaultRegions } from './instance.ts';
 import { workerRoles } from './task-queues.ts';
 
@@ -17,6 +18,29 @@ const flag = z
   .enum(['true', 'false'])
   .default('false')
   .transform((text) => text === 'true');
+
+const milliseconds = z.number().min(0);
+
+/** Durations of runs as JSON, such as {"triggerWaitMs": 60000}; what is left out keeps its default. */
+const timings = z
+  .string()
+  .default('{}')
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be a JSON object of durations' });
+      return z.NEVER;
+    }
+  })
+  .pipe(
+    z.strictObject({
+      deadlineMs: milliseconds.default(defaultTimings.deadlineMs),
+      triggerWaitMs: milliseconds.default(defaultTimings.triggerWaitMs),
+      triggerLadderScale: z.number().positive().default(defaultTimings.triggerLadderScale),
+      retryInitialMs: milliseconds.default(defaultTimings.retryInitialMs),
+    }),
+  );
 
 /** The environment of every Slipway process; one schema, so that a wrong or missing variable is told at start, all at once. */
 const environmentSchema = z.object({
@@ -49,6 +73,8 @@ const environmentSchema = z.object({
   SLIPWAY_EGRESS_PORTS: list(['443', '8443']),
   SLIPWAY_EGRESS_HTTP: flag,
   SLIPWAY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+  /** Durations of the runs that this process starts. */
+  SLIPWAY_TIMINGS: timings,
   /** Folder of the console's built files. */
   SLIPWAY_CONSOLE_DIR: z.string().optional(),
 });

@@ -29,7 +29,7 @@ function isRefName(ref: string): boolean {
 }
 
 function hasControlCharacter(text: string): boolean {
-  return [...text].some((character) => character < ' ' || character === '\u007f');
+  return Array.from(text).some((character) => character < ' ' || character === '\u007f');
 }
 
 export function isCommit(text: string | null | undefined): text is string {

@@ -79,10 +79,11 @@ export async function claimInbox(
     .leftJoin('source_binding', 'source_binding.repository_id', 'inbox.repository_id')
     .where('inbox.state', '=', 'pending')
     .$if(delayed.length > 0, (query) => query.where('inbox.id', 'not in', delayed))
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('inbox as earlier')
+    .where((eb) =>
+      eb.not(
+        eb.exists(
+          eb
+            .selectFrom('inbox as earlier')
             .select('earlier.id')
             .whereRef('earlier.repository_id', '=', 'inbox.repository_id')
             .whereRef('earlier.id', '<', 'inbox.id')

@@ -1,0 +1,90 @@
+import type { DatabaseTransaction } from '../db/database.ts';
+import { chainSnapshot, findLiveRun, insertRun, outsideChain } from '../db/repositories/run-start.ts';
+import type { StartableRun } from '../db/repositories/run-start.ts';
+import type { IdentifiedBuildRule, RunContext } from '../db/repositories/run-context.ts';
+import { expandImageTags } from '../domain/build.ts';
+import type { ExpandedTags } from '../domain/build.ts';
+import type { ChainSnapshot, RunTimings } from '../domain/chain.ts';
+import type { Reason } from '../domain/errors.ts';
+import type { RunCause } from '../domain/record.ts';
+import { workflowIds } from '../domain/run-id.ts';
+import type { RunSource } from '../domain/source.ts';
+
+/** A build of one rule for one commit, about to be inserted; the caller holds the row lock of the ref. */
+export interface SourceStart {
+  readonly context: RunContext;
+  readonly rule: IdentifiedBuildRule;
+  readonly groups: Readonly<Record<string, string>>;
+  readonly source: RunSource;
+  readonly cause: RunCause;
+  readonly actor: string | null;
+  readonly orderNo: number;
+  readonly timings: RunTimings;
+  readonly at: Date;
+  /** Id of a chain's workflow where the start itself gives one; else the run's own. */
+  readonly chainWorkflowId?: (chainId: string) => string;
+}
+
+export type SourceStarted =
+  | { readonly kind: 'started'; readonly run: StartableRun }
+  /** The same rule, ref and commit is live already. */
+  | { readonly kind: 'live'; readonly run: StartableRun };
+
+/**
+ * Inserts the run of one rule for one commit: in the chain that covers the repository where its build node is on, else as a build
+ * outside a chain (docs/product.md, section 8, "A chain takes over"). Tags that cannot be made end the run at once, on its Record.
+ */
+export async function insertSourceRun(trx: DatabaseTransaction, start: SourceStart): Promise<SourceStarted> {
+  const { context, rule, source, groups, cause } = start;
+  const live = await findLiveRun(trx, { ruleId: rule.id, ...source });
+  if (live !== undefined) return { kind: 'live', run: live };
+  const chain = buildingChain(context);
+  const expanded = expandImageTags(rule.imageTags, { groups, source });
+  const run = await insertRun(trx, {
+    repository: context.repository,
+    chain,
+    triggers: chain.id === null ? [] : context.triggers,
+    origin: {
+      kind: 'source',
+      rule,
+      source,
+      tags: expanded.kind === 'tags' ? expanded.tags : [],
+      isCached: context.isCached,
+    },
+    cause,
+    actor: start.actor,
+    orderNo: start.orderNo,
+    workflowId: ({ runId, buildId }) => workflowIdOf(start, chain.id, { runId, buildId }),
+    timings: start.timings,
+    at: start.at,
+    ...(expanded.kind === 'invalid' ? { failure: tagInvalid(expanded, source) } : {}),
+  });
+  return { kind: 'started', run };
+}
+
+/** The chain whose build node builds this repository now, else a build outside any chain. */
+function buildingChain(context: RunContext): ChainSnapshot {
+  const { chain } = context;
+  return chain?.definition.nodes.build === undefined ? outsideChain : chainSnapshot(context, chain);
+}
+
+function workflowIdOf(
+  { chainWorkflowId, cause }: Pick<SourceStart, 'chainWorkflowId' | 'cause'>,
+  chainId: string | null,
+  { runId, buildId }: { runId: string; buildId: string | null },
+): string {
+  if (chainId === null) return workflowIds.build(buildId ?? runId);
+  return chainWorkflowId?.(chainId) ?? workflowIds.run({ chainId, cause, runId });
+}
+
+function tagInvalid({ tag }: Extract<ExpandedTags, { kind: 'invalid' }>, { ref }: RunSource): Reason {
+  const shown = tag.slice(0, 200);
+  return {
+    code: 'build.tag_invalid',
+    params: { tag: shown, ref },
+    text:
+      tag === ''
+        ? `the image tag made for "${ref}" is empty; change the template of the build rule`
+        : `the image tag "${shown}" made for "${ref}" is not allowed; a tag has 1 to 128 letters, digits, "_", "." and "-", and starts with none of ".-"`,
+  };
+}
