@@ -6,17 +6,13 @@ import { once } from 'node:events';
  * again whatever way this process ends. `onWait` is called once if another process has it.
  */
 export async function withLock<T>(
-  {
-    path,
-    signal,
-    onWait,
-  }: { readonly path: string; readonly signal: AbortSignal | undefined; readonly onWait: () => void },
+  { path, signal, onWait }: { readonly path: string; readonly signal: AbortSignal; readonly onWait: () => void },
   work: () => Promise<T>,
 ): Promise<T> {
   // The holder says so and then waits for the end of its input, which comes at the latest with our own end.
   const holder = spawn('flock', [path, 'sh', '-c', 'echo held; cat'], {
     stdio: ['pipe', 'pipe', 'ignore'],
-    ...(signal && { signal }),
+    signal,
   });
   const waiting = setTimeout(onWait, 300);
   const ended = new Promise<never>((_, reject) => {
@@ -28,6 +24,9 @@ export async function withLock<T>(
     await Promise.race([once(holder.stdout, 'data'), ended]);
     clearTimeout(waiting);
     return await work();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
   } finally {
     clearTimeout(waiting);
     holder.stdin.end();

@@ -59,8 +59,15 @@ export function goArguments(tool: Tool, { folder, out }: { readonly folder: stri
 export function goEnvironment(
   tool: Tool,
   { env, toolchain }: { readonly env: NodeJS.ProcessEnv; readonly toolchain: string },
-): NodeJS.ProcessEnv {
-  return { ...env, CGO_ENABLED: '0', GOWORK: 'off', GOTOOLCHAIN: toolchain, ...tool.env };
+): Record<string, string> {
+  return { ...definedOnly(env), CGO_ENABLED: '0', GOWORK: 'off', GOTOOLCHAIN: toolchain, ...tool.env };
+}
+
+/** An environment as programs are given it. */
+export function definedOnly(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }
 
 /**

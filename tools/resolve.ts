@@ -2,11 +2,13 @@ import { constants } from 'node:fs';
 import { access, mkdir, mkdtemp, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
+import { ProcessFailed, runProcess } from '../activities/drivers/process.ts';
 import { type BinaryOf, type Tool, type ToolName, toolOf } from './catalog.ts';
 import { withLock } from './lock.ts';
 import {
   cacheKey,
   compilingLine,
+  definedOnly,
   type FolderFile,
   goArguments,
   goEnvironment,
@@ -15,7 +17,6 @@ import {
   toolchainFor,
   variableOf,
 } from './plan.ts';
-import { run } from './run.ts';
 
 const VERSION_TIMEOUT_MS = 20_000;
 /** Trivy takes six minutes on two idle cores. */
@@ -26,7 +27,7 @@ export interface ResolveOptions {
   readonly env: NodeJS.ProcessEnv;
   /** One line per thing that takes time, to show as it is. */
   readonly onProgress: (line: string) => void;
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal;
   /** False: a tool that would have to be compiled is an error. Default true. */
   readonly mayCompile?: boolean;
 }
@@ -90,8 +91,23 @@ async function fromVariable(binary: string, env: NodeJS.ProcessEnv): Promise<str
 async function fromPath(binary: string, tool: Tool, { env, signal }: ResolveOptions): Promise<string | undefined> {
   const path = tool.versionArgs && (await lookUp(binary, env));
   if (path === undefined) return undefined;
-  const { stdout, stderr } = await run(path, tool.versionArgs ?? [], { env, signal, timeoutMs: VERSION_TIMEOUT_MS });
-  return namesVersion(`${stdout}\n${stderr}`, tool.version) ? path : undefined;
+  const said = await output(path, tool.versionArgs ?? [], { env: definedOnly(env), signal });
+  return namesVersion(said, tool.version) ? path : undefined;
+}
+
+/** What a program prints about itself; one that fails says nothing. */
+async function output(
+  command: string,
+  args: readonly string[],
+  { env, signal }: { readonly env: Readonly<Record<string, string>>; readonly signal: AbortSignal },
+): Promise<string> {
+  try {
+    const { stdout, stderrTail } = await runProcess({ command, args, env, signal, timeoutMs: VERSION_TIMEOUT_MS });
+    return `${stdout}\n${stderrTail}`;
+  } catch (error) {
+    if (error instanceof ProcessFailed) return '';
+    throw error;
+  }
 }
 
 async function lookUp(program: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
@@ -157,15 +173,19 @@ async function build(
   await removeLeftovers(beside);
   const out = await mkdtemp(join(beside, UNFINISHED));
   try {
-    const { code, stderr } = await run('go', goArguments(tool, { folder: sourceFolder(name), out }), {
+    await runProcess({
+      command: 'go',
+      args: goArguments(tool, { folder: sourceFolder(name), out }),
       env: goEnvironment(tool, { env, toolchain }),
       signal,
       timeoutMs: BUILD_TIMEOUT_MS,
     });
-    if (code !== 0) throw new ToolError(`go build of ${name} ${tool.version} failed (exit ${code}): ${stderr.trim()}`);
     const folder = await toolCacheFolder(name, env);
     await rm(folder, { recursive: true, force: true });
     await rename(out, folder);
+  } catch (error) {
+    if (!(error instanceof ProcessFailed)) throw error;
+    throw new ToolError(`${name} ${tool.version} could not be compiled: ${error.message}`, { cause: error });
   } finally {
     await rm(out, { recursive: true, force: true });
   }
@@ -180,12 +200,7 @@ async function removeLeftovers(folder: string): Promise<void> {
 async function goVersion({ env, signal }: ResolveOptions): Promise<string | undefined> {
   const go = await lookUp('go', env);
   if (go === undefined) return undefined;
-  const { stdout } = await run(go, ['version'], {
-    env: { ...env, GOTOOLCHAIN: 'local' },
-    signal,
-    timeoutMs: VERSION_TIMEOUT_MS,
-  });
-  return stdout;
+  return output(go, ['version'], { env: { ...definedOnly(env), GOTOOLCHAIN: 'local' }, signal });
 }
 
 async function isProgram(path: string): Promise<boolean> {

@@ -2,7 +2,8 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { run } from '../../../tools/run.ts';
+import { runProcess } from '../../../activities/drivers/process.ts';
+import { definedOnly } from '../../../tools/plan.ts';
 import { type Advisory, advisoriesOf, parseChangelog } from './changelog.ts';
 
 // Writes debian-12.jsonl anew: node stack/sample/advisories/read-changelogs.ts, on Debian 12 with its security suite among
@@ -22,14 +23,18 @@ const COMMON_ADDITIONS = [
   'openssh-client',
 ];
 const COMMAND_TIMEOUT_MS = 10 * 60_000;
+const PACKAGE_LIST_BYTES = 512 * 1024 * 1024;
 
 async function command(program: string, args: readonly string[], cwd?: string): Promise<string> {
-  const at = cwd === undefined ? [] : [`--chdir=${cwd}`];
-  const { code, stdout, stderr } = await run('env', [...at, program, ...args], {
-    env: { ...process.env, LC_ALL: 'C' },
+  const { stdout } = await runProcess({
+    command: program,
+    args,
+    env: { ...definedOnly(process.env), LC_ALL: 'C' },
+    signal: new AbortController().signal,
     timeoutMs: COMMAND_TIMEOUT_MS,
+    maxStdoutBytes: PACKAGE_LIST_BYTES,
+    ...(cwd === undefined ? {} : { cwd }),
   });
-  if (code !== 0) throw new Error(`${program} ${args.slice(0, 4).join(' ')} … exited with ${code}: ${stderr.trim()}`);
   return stdout;
 }
 

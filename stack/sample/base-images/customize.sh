@@ -1,0 +1,14 @@
+#!/bin/sh
+# mmdebstrap runs this last, with the new root file system as $1: what belongs to the building machine goes, so that the
+# image names public mirrors only and two machines make the same bytes.
+set -eu
+root=$1
+cat > "$root/etc/apt/sources.list" <<'EOF'
+deb http://deb.debian.org/debian bookworm main
+deb http://deb.debian.org/debian bookworm-updates main
+deb http://deb.debian.org/debian-security bookworm-security main
+EOF
+rm -f "$root/etc/apt/apt.conf.d/99mmdebstrap" "$root/etc/resolv.conf" "$root/etc/hostname"
+rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/debconf/*-old "$root"/var/cache/ldconfig/aux-cache
+rm -f "$root"/var/lib/dpkg/*-old "$root"/etc/passwd- "$root"/etc/group- "$root"/etc/shadow- "$root"/etc/gshadow-
+find "$root/var/log" -type f -delete
