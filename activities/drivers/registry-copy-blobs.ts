@@ -1,0 +1,81 @@
+import type { Descriptor } from '../../domain/image-manifest.ts';
+import { createThrottle, forEachParallel, type Pace } from './registry-copy-pace.ts';
+import type { ImageCopy } from './registry-copy.ts';
+import type { CallOptions } from './registry-http.ts';
+
+/** What a copy has done so far; `report` tells the caller, not more than five times a second unless it matters. */
+export interface Tally {
+  bytes: number;
+  bytesTotal: number;
+  copied: number;
+  mounted: number;
+  skipped: number;
+  blobsTotal: number;
+}
+
+export interface BlobsTransfer {
+  readonly copy: ImageCopy;
+  readonly blobs: readonly Descriptor[];
+  /** False for blobs whose mount turned out to be a lie. */
+  readonly isMountTried: boolean;
+  readonly pace: Pace;
+  readonly tally: Tally;
+  readonly report: () => void;
+}
+
+/** Brings the blobs over, as many at once as the pace allows, in the order given. */
+export function blobsTransfer(transfer: BlobsTransfer, { signal, onRetry }: CallOptions): Promise<void> {
+  const { pace, blobs, copy } = transfer;
+  const throttle = createThrottle((copy.bandwidthKiBs ?? 0) * 1024, () => performance.now());
+  return forEachParallel(blobs, { limit: pace.limit, signal, onTick: pace.tick }, (blob, shared) =>
+    transferOne(transfer, { blob, throttle }, { signal: shared, onRetry }),
+  );
+}
+
+interface OneBlob {
+  readonly blob: Descriptor;
+  readonly throttle: ReturnType<typeof createThrottle>;
+}
+
+async function transferOne(
+  transfer: BlobsTransfer,
+  { blob, throttle }: OneBlob,
+  { signal, onRetry }: CallOptions,
+): Promise<void> {
+  const { copy, isMountTried, pace, tally, report } = transfer;
+  const { source, destination } = copy;
+  const { digest, size } = blob;
+
+  async function* counted(chunks: AsyncIterable<Uint8Array>, wanted: AbortSignal): AsyncGenerator<Uint8Array> {
+    for await (const chunk of chunks) {
+      await throttle(chunk.length, wanted);
+      pace.moved(chunk.length);
+      tally.bytes += chunk.length;
+      report();
+      yield chunk;
+    }
+  }
+
+  const how = await destination.client.blobUpload({
+    repository: destination.repository,
+    digest,
+    size,
+    mountFrom: isMountTried ? mountCandidates(copy, digest) : [],
+    open: async (offset, wanted) => {
+      const options = { offset, signal: wanted, onRetry };
+      return counted(await source.client.blobGet(source.repository, { digest, size }, options), wanted);
+    },
+    signal,
+    onRetry,
+  });
+  if (how === 'mounted') tally.mounted += 1;
+  else tally.copied += 1;
+  report();
+}
+
+/** Within one registry the source itself holds the blob. */
+function mountCandidates({ source, destination, mountFrom }: ImageCopy, digest: string): readonly string[] {
+  const own = source.client.host === destination.client.host ? [source.repository] : [];
+  const known = mountFrom?.(digest) ?? [];
+  return [...new Set([...own, ...known])].filter((repository) => repository !== destination.repository);
+}
