@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { baseImageNamespace } from '../domain/instance.ts';
-import { run } from '../tools/run.ts';
+import { tryCommand } from './command.ts';
 import type { Part } from './supervisor.ts';
 
 /** A socket's path may hold 107 bytes and no more. */
@@ -38,10 +38,7 @@ export function buildkitPart(options: BuildkitOptions): Part {
       await removeLeftovers(options.folder);
       await writeFile(configFile, configuration(options.registries));
     },
-    isReady: async () => {
-      const args = ['--addr', address, 'debug', 'workers'];
-      return (await run(options.buildctl, args, { env: process.env, timeoutMs: 5_000 })).code === 0;
-    },
+    isReady: async () => (await tryCommand(options.buildctl, ['--addr', address, 'debug', 'workers'])).isOk,
     readyWithinMs: 30_000,
     stopWithinMs: 10_000,
     cleanUp: () => removeLeftovers(options.folder),
@@ -82,20 +79,11 @@ ${[baseImages, ...others].map((host) => `[registry."${host}"]\nhttp = true\n`).j
 
 /** Containers and mounts a daemon leaves when it is killed; the folder could not be removed with them. */
 async function removeLeftovers(folder: string): Promise<void> {
-  const executor = join(stateFolder(folder), 'runc-overlayfs', 'executor');
-  const list = await run('runc', ['--root', join(executor, 'runc'), 'list', '-q'], {
-    env: process.env,
-    timeoutMs: 5_000,
-  });
-  for (const id of list.stdout.split('\n').filter(Boolean)) {
-    await run('runc', ['--root', join(executor, 'runc'), 'delete', '--force', id], {
-      env: process.env,
-      timeoutMs: 10_000,
-    });
-  }
-  for (const mount of (await mountsUnder(folder)).toReversed()) {
-    await run('umount', ['--lazy', mount], { env: process.env, timeoutMs: 10_000 });
-  }
+  const root = ['--root', join(stateFolder(folder), 'runc-overlayfs', 'executor', 'runc')];
+  const list = await tryCommand('runc', [...root, 'list', '-q']);
+  for (const id of list.stdout.split('\n').filter(Boolean))
+    await tryCommand('runc', [...root, 'delete', '--force', id]);
+  for (const mount of (await mountsUnder(folder)).toReversed()) await tryCommand('umount', ['--lazy', mount]);
 }
 
 /** Mount points below a folder, outermost first. Field 5 of a line, with octal escapes for spaces. */

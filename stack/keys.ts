@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
+import { parseTokenKey, publicJwks } from '../activities/drivers/token-key.ts';
 
 const passwordsSchema = z.strictObject({
   postgres: z.string(),
@@ -37,8 +38,8 @@ export async function openKeys(home: string): Promise<Keys> {
     adminToken: join(folder, 'admin-token'),
   };
   await kept(files.kek, () => randomBytes(32).toString('base64'));
-  const tokenKey = await kept(files.tokenKey, () => JSON.stringify(newTokenKey()));
-  await kept(files.jwks, () => JSON.stringify({ keys: [publicHalf(tokenKey)] }));
+  const tokenKey = await kept(files.tokenKey, newTokenKey);
+  await writeFile(files.jwks, publicJwks(parseTokenKey(tokenKey)), { mode: 0o600 });
   const adminToken = await kept(files.adminToken, newAdminToken);
   const passwords = await kept(join(folder, 'passwords.json'), () => JSON.stringify(newPasswords()));
   return { files, adminToken, passwords: passwordsSchema.parse(JSON.parse(passwords)) };
@@ -52,24 +53,9 @@ async function kept(file: string, make: () => string): Promise<string> {
   return made;
 }
 
-function newTokenKey(): object {
+function newTokenKey(): string {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  return { ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig', kid: randomBytes(8).toString('hex') };
-}
-
-const publicKeySchema = z.object({
-  kty: z.string(),
-  crv: z.string(),
-  x: z.string(),
-  y: z.string(),
-  alg: z.string(),
-  use: z.string(),
-  kid: z.string(),
-});
-
-/** zod drops what it does not know: `d`, the private part, too. */
-function publicHalf(tokenKey: string): object {
-  return publicKeySchema.parse(JSON.parse(tokenKey));
+  return JSON.stringify(privateKey.export({ format: 'jwk' }));
 }
 
 /** `slp_<id>_<32 random bytes>_<checksum>`: its form lets secret scanners find it. */

@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process';
 import { chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { run } from '../tools/run.ts';
 import type { Program } from './child.ts';
+import { tryCommand } from './command.ts';
 import { StackError } from './stack-error.ts';
 import type { Part } from './supervisor.ts';
 
@@ -66,8 +64,8 @@ interface SystemUser {
 async function runningAs(user: SystemUser | undefined, paths: readonly string[]): Promise<Partial<Program>> {
   if (user === undefined) return {};
   const tests = paths.flatMap((path, index) => [...(index === 0 ? [] : ['-a']), '-x', path]);
-  const reach = await run('setpriv', [...asUser(user), 'test', ...tests], { env: process.env, timeoutMs: 5_000 });
-  return { user: SYSTEM_USER, ...(reach.code === 0 ? {} : { capabilities: ['dac_read_search'] }) };
+  const reach = await tryCommand('setpriv', [...asUser(user), 'test', ...tests]);
+  return { user: SYSTEM_USER, ...(reach.isOk ? {} : { capabilities: ['dac_read_search'] }) };
 }
 
 async function initialise(
@@ -86,8 +84,8 @@ async function initialise(
     const locale = ['--encoding', 'UTF8', '--locale', 'C.UTF-8'];
     const command = user === undefined ? [] : ['setpriv', ...asUser(user), ...passClosedFolders];
     const [program = initdb, ...rest] = [...command, initdb, ...args, ...locale];
-    const { code, stderr } = await run(program, rest, { env: process.env, timeoutMs: INIT_TIMEOUT_MS });
-    if (code !== 0) throw new StackError(`initdb could not make ${dataDir}: ${stderr.trim()}`);
+    const { isOk, stderr } = await tryCommand(program, rest, { timeoutMs: INIT_TIMEOUT_MS });
+    if (!isOk) throw new StackError(`initdb could not make ${dataDir}: ${stderr.trim()}`);
   } finally {
     await rm(passwordFile, { force: true });
   }
@@ -119,8 +117,8 @@ async function ensureDatabase({ port, password }: PostgresOptions): Promise<bool
 async function systemUser(): Promise<SystemUser> {
   const found = await findUser();
   if (found !== undefined) return found;
-  await promisify(execFile)('groupadd', ['--system', SYSTEM_USER]);
-  await promisify(execFile)('useradd', ['--system', '--gid', SYSTEM_USER, '--no-create-home', SYSTEM_USER]);
+  await tryCommand('groupadd', ['--system', SYSTEM_USER]);
+  await tryCommand('useradd', ['--system', '--gid', SYSTEM_USER, '--no-create-home', SYSTEM_USER]);
   const made = await findUser();
   if (made === undefined) throw new StackError(`The user ${SYSTEM_USER}, as which PostgreSQL runs, could not be made.`);
   return made;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { run } from '../tools/run.ts';
 import type { Program } from './child.ts';
+import { type CommandEnd, tryCommand } from './command.ts';
 
 /** The one namespace of the embedded stack. */
 export const temporalNamespace = 'slipway';
@@ -63,7 +63,7 @@ export async function isTemporalServing(binary: string, port: number): Promise<b
   const health = await temporal(binary, port, ['operator', 'cluster', 'health']);
   if (!health.stdout.includes('SERVING')) return false;
   const namespace = await temporal(binary, port, ['operator', 'namespace', 'describe', '-n', temporalNamespace]);
-  return namespace.code === 0;
+  return namespace.isOk;
 }
 
 /** Keeps closed runs for a week instead of a day, and makes sure of the search attributes; both may be done again. */
@@ -81,9 +81,7 @@ export function temporalDatabaseFile(home: string): string {
   return join(home, 'temporal', 'temporal.db');
 }
 
-function temporal(binary: string, port: number, args: readonly string[]): ReturnType<typeof run> {
-  return run(binary, [...args, '--address', `127.0.0.1:${port}`, '--disable-config-file', '--disable-config-env'], {
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'] },
-    timeoutMs: 10_000,
-  });
+function temporal(binary: string, port: number, args: readonly string[]): Promise<CommandEnd> {
+  const own = ['--address', `127.0.0.1:${port}`, '--disable-config-file', '--disable-config-env'];
+  return tryCommand(binary, [...args, ...own]);
 }
