@@ -1,0 +1,218 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { limits } from '../../domain/limits.ts';
+import type { GitRun } from './git.ts';
+import { GitError } from './git-errors.ts';
+import { ProcessFailed } from './process.ts';
+
+const timeoutMs = 5 * 60_000;
+const dockerfileName = /^(.+\.)?(dockerfile|containerfile)(\..+)?$/i;
+/** An id for who "commits" the context; never seen by anyone. */
+const nobody = { GIT_AUTHOR_NAME: 'slipway', GIT_AUTHOR_EMAIL: 'slipway@localhost' };
+
+export interface ContextInput {
+  /** Where `commitClone` put the objects. */
+  readonly directory: string;
+  readonly commit: string;
+  /** Inside the source; empty or `/` is its root. */
+  readonly contextDirectory: string;
+  /** Name, or path inside the context. */
+  readonly dockerfile: string;
+  /** Written: the tar. */
+  readonly file: string;
+  readonly signal: AbortSignal;
+}
+
+/** The context as a tar; the same commit and paths give the same bytes. */
+export interface ContextArchive {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly files: number;
+  /** When the commit was made, RFC 3339. */
+  readonly commitTime: string;
+}
+
+interface TreeEntry {
+  readonly mode: string;
+  readonly hash: string;
+  readonly name: string;
+}
+
+const modes = { directory: '040000', link: '120000', submodule: '160000' };
+
+/** Looks at every component of the paths in git's own trees, where a link is only an entry, before any file exists. */
+export async function archiveContext(run: GitRun, input: ContextInput): Promise<ContextArchive> {
+  const { directory, commit, file, signal } = input;
+  const git: ContextGit = (args, options = {}) => run(['-C', directory, ...args], { signal, timeoutMs, ...options });
+  const tree = await findContext(git, input);
+  await checkDockerfile(git, { ...input, tree });
+  const files = await checkSize(git, tree);
+  const seconds = commitSeconds(await git(['show', '--no-patch', '--format=%ct', commit]));
+  // An archive of a bare tree is dated "now"; a commit of it at the source's own time makes the bytes repeatable.
+  const date = `@${seconds} +0000`;
+  const dated = await git(['commit-tree', '-m', 'context', tree], {
+    env: {
+      ...nobody,
+      GIT_COMMITTER_NAME: nobody.GIT_AUTHOR_NAME,
+      GIT_COMMITTER_EMAIL: nobody.GIT_AUTHOR_EMAIL,
+      GIT_AUTHOR_DATE: date,
+      GIT_COMMITTER_DATE: date,
+    },
+  });
+  await writeArchive(git, { commit: dated.trim(), file });
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash, { signal });
+  const { size } = await stat(file);
+  return {
+    sha256: hash.digest('hex'),
+    sizeBytes: size,
+    files,
+    commitTime: new Date(seconds * 1000).toISOString(),
+  };
+}
+
+type ContextGit = (
+  args: readonly string[],
+  options?: { env?: Readonly<Record<string, string>>; onStdoutLine?: (line: string) => void },
+) => Promise<string>;
+
+/** The context's tree. */
+async function findContext(git: ContextGit, input: ContextInput): Promise<string> {
+  const parts = partsOf(input.contextDirectory);
+  let tree = (await git(['rev-parse', '--verify', '--end-of-options', `${input.commit}^{tree}`])).trim();
+  for (const [index, part] of parts.entries()) {
+    const path = parts.slice(0, index + 1).join('/');
+    const entry = (await listTree(git, tree)).find(({ name }) => name === part);
+    if (entry === undefined) throw await contextMissing(git, input);
+    refuseLink(entry, path);
+    if (entry.mode !== modes.directory) throw contextIsFile(path, input);
+    tree = entry.hash;
+  }
+  return tree;
+}
+
+async function checkDockerfile(git: ContextGit, input: ContextInput & { readonly tree: string }): Promise<void> {
+  const parts = partsOf(input.dockerfile);
+  let tree = input.tree;
+  for (const [index, part] of parts.entries()) {
+    const entry = (await listTree(git, tree)).find(({ name }) => name === part);
+    if (entry === undefined) throw await dockerfileMissing(git, input);
+    refuseLink(entry, [...partsOf(input.contextDirectory), ...parts.slice(0, index + 1)].join('/'));
+    const isLast = index === parts.length - 1;
+    if (isLast === (entry.mode === modes.directory)) throw await dockerfileMissing(git, input);
+    tree = entry.hash;
+  }
+}
+
+async function checkSize(git: ContextGit, tree: string): Promise<number> {
+  let files = 0;
+  let sizeBytes = 0;
+  const onStdoutLine = (line: string): void => {
+    files += 1;
+    sizeBytes += Number(/^\S+ \S+ \S+ +(\d+)\t/.exec(line)?.[1] ?? 0);
+  };
+  await git(['ls-tree', '-r', '-l', tree], { onStdoutLine });
+  if (files <= limits.checkoutFiles && sizeBytes <= limits.checkoutBytes) return files;
+  throw tooLarge({ files, sizeBytes });
+}
+
+async function writeArchive(git: ContextGit, { commit, file }: { commit: string; file: string }): Promise<void> {
+  try {
+    await git(['archive', '--format=tar', `--output=${file}`, commit]);
+  } catch (error) {
+    const isWall =
+      error instanceof ProcessFailed && (error.exit === 'SIGXFSZ' || /File too large/.test(error.stderrTail));
+    throw isWall ? tooLarge({}) : error;
+  }
+}
+
+async function listTree(git: ContextGit, tree: string): Promise<readonly TreeEntry[]> {
+  const output = await git(['ls-tree', '-z', tree]);
+  return output.split('\0').flatMap((line) => {
+    const [, mode, hash, name] = /^(\d{6}) \w+ ([0-9a-f]+)\t(.*)$/s.exec(line) ?? [];
+    return mode === undefined || hash === undefined || name === undefined ? [] : [{ mode, hash, name }];
+  });
+}
+
+function refuseLink(entry: TreeEntry, path: string): void {
+  if (entry.mode !== modes.link && entry.mode !== modes.submodule) return;
+  const kind = entry.mode === modes.link ? 'a symbolic link' : 'a submodule';
+  throw new GitError(
+    'build.context_link_refused',
+    `"${path}" is ${kind}; Slipway follows none on the way to a Dockerfile. Name the directory and the file themselves in the build rule.`,
+    { params: { path } },
+  );
+}
+
+async function contextMissing(git: ContextGit, input: ContextInput): Promise<GitError> {
+  const path = partsOf(input.contextDirectory).join('/');
+  const found = (await findDockerfiles(git, input.commit))[0];
+  return new GitError(
+    'build.context_missing',
+    `The commit ${input.commit.slice(0, 12)} has no directory "${path}". ${found === undefined ? 'Correct the context directory of the build rule; the commit holds no Dockerfile at all.' : enter(found)}`,
+    { params: { path, commit: input.commit, ...(found === undefined ? {} : { found }) } },
+  );
+}
+
+function contextIsFile(path: string, input: ContextInput): GitError {
+  return new GitError(
+    'build.context_missing',
+    `"${path}" is a file in the commit ${input.commit.slice(0, 12)}; the context directory goes without the Dockerfile's name. ${enter(path)}`,
+    { params: { path, commit: input.commit, found: path } },
+  );
+}
+
+async function dockerfileMissing(git: ContextGit, input: ContextInput & { tree: string }): Promise<GitError> {
+  const context = partsOf(input.contextDirectory).join('/');
+  const path = [...partsOf(input.contextDirectory), ...partsOf(input.dockerfile)].join('/');
+  const found = (await findDockerfiles(git, input.tree))[0];
+  const advice =
+    found === undefined
+      ? `The directory "${context === '' ? '/' : context}" holds no Dockerfile at all: add one, or correct the build rule.`
+      : `There is "${found}": enter that as the Dockerfile of the build rule.`;
+  return new GitError(
+    'build.dockerfile_missing',
+    `The commit ${input.commit.slice(0, 12)} has no file "${path}". ${advice}`,
+    { params: { path, commit: input.commit, ...(found === undefined ? {} : { found }) } },
+  );
+}
+
+/** Paths that look like Dockerfiles, those nearest to the root first. */
+async function findDockerfiles(git: ContextGit, tree: string): Promise<readonly string[]> {
+  const paths = (await git(['ls-tree', '-r', '-z', '--name-only', tree])).split('\0');
+  return paths
+    .filter((path) => dockerfileName.test(path.slice(path.lastIndexOf('/') + 1)))
+    .toSorted((a, b) => a.split('/').length - b.split('/').length);
+}
+
+function enter(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return `Enter the context directory "${slash < 0 ? '/' : path.slice(0, slash)}" and the Dockerfile "${path.slice(slash + 1)}".`;
+}
+
+function tooLarge({ files, sizeBytes }: { files?: number; sizeBytes?: number }): GitError {
+  const isFiles = files !== undefined && files > limits.checkoutFiles;
+  return new GitError(
+    'build.source_too_large',
+    isFiles
+      ? `The context holds ${files} files; ${limits.checkoutFiles} are allowed. Build from a smaller directory.`
+      : 'The context is larger than 1 GiB. Build from a smaller directory, or take large files out of the commit.',
+    {
+      params: isFiles
+        ? { files, limit: limits.checkoutFiles }
+        : { sizeBytes: sizeBytes ?? 0, limit: limits.checkoutBytes },
+    },
+  );
+}
+
+/** The time a commit claims is the author's to choose: what no calendar holds becomes 1970. */
+function commitSeconds(output: string): number {
+  const seconds = Number(output.trim());
+  return Number.isSafeInteger(seconds) && seconds >= 0 && seconds < 253_402_300_800 ? seconds : 0;
+}
+
+function partsOf(path: string): readonly string[] {
+  return path.split('/').filter((part) => part !== '' && part !== '.');
+}

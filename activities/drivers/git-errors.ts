@@ -1,0 +1,99 @@
+import { maskText } from '../../domain/mask.ts';
+import { plainLine } from '../../domain/log-text.ts';
+import { ProcessFailed, ProcessTimedOut } from './process.ts';
+
+/** Why a source cannot be taken; stable, each with a page in docs/errors. */
+export type GitErrorCode =
+  | 'source.not_authorized'
+  | 'source.not_found'
+  | 'source.not_reachable'
+  | 'source.address_refused'
+  | 'build.ref_missing'
+  | 'build.commit_missing'
+  | 'build.context_missing'
+  | 'build.context_link_refused'
+  | 'build.dockerfile_missing'
+  | 'build.source_too_large';
+
+export interface GitErrorOptions {
+  readonly params?: Readonly<Record<string, string | number>>;
+  readonly cause?: unknown;
+}
+
+/** Everything the git driver throws, except the caller's own abort reason. The message is a sentence for the user and holds no credential. */
+export class GitError extends Error {
+  override readonly name = 'GitError';
+  readonly code: GitErrorCode;
+  readonly params: Readonly<Record<string, string | number>>;
+
+  constructor(code: GitErrorCode, message: string, { params = {}, cause }: GitErrorOptions = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.params = params;
+  }
+
+  /** Trying again as it is cannot help. */
+  get isPermanent(): boolean {
+    return this.code !== 'source.not_reachable';
+  }
+}
+
+/** git's own words for the branch that `clone` was to take. */
+export const branchMissing = /Remote branch .* not found in upstream/;
+
+const causes: readonly { pattern: RegExp; code: GitErrorCode; text: (where: string) => string }[] = [
+  {
+    pattern:
+      /Authentication failed|could not read (Username|Password)|HTTP (Basic: )?Access denied|returned error: 40[13]/,
+    code: 'source.not_authorized',
+    text: (where) =>
+      `The source host refuses to give ${where} to this login. Check the user name and token of the source account, and what they may read.`,
+  },
+  {
+    pattern: /transport '.*' not allowed|protocol '.*' is not supported|unsafe URL|No host part in the URL/,
+    code: 'source.address_refused',
+    text: (where) => `${where} is not an address Slipway clones from. Use an https address of a source host.`,
+  },
+  {
+    pattern: /signal 25|File too large|pack exceeds maximum|signal 9|out of memory|Out of memory|mmap failed/,
+    code: 'build.source_too_large',
+    text: (where) =>
+      `The history of ${where} at this commit is larger than a checkout may be (1 GiB). Remove large files from the commit.`,
+  },
+  {
+    pattern:
+      /repository '.*' not found|Repository not found|does not appear to be a git repository|returned error: 404/,
+    code: 'source.not_found',
+    text: (where) =>
+      `The source host has no repository ${where}, or this login may not see it. Check the repository's code source.`,
+  },
+];
+
+/** The error of a git command that failed, by its last words. What nobody knows is worth another attempt. */
+export function gitErrorOf(error: unknown, { url, secrets }: { url: string; secrets: readonly string[] }): unknown {
+  if (!(error instanceof ProcessFailed)) return error;
+  const where = addressWithoutLogin(url);
+  const known = causes.find(({ pattern }) => pattern.test(error.stderrTail));
+  if (known !== undefined) {
+    return new GitError(known.code, known.text(where), { params: { url: where }, cause: error });
+  }
+  const said = maskText(lastWords(error), secrets);
+  return new GitError(
+    'source.not_reachable',
+    `The source host did not deliver ${where} (${said}). Slipway tries again by itself; if it goes on, check that the host is up.`,
+    { params: { url: where }, cause: error },
+  );
+}
+
+function lastWords(error: ProcessFailed): string {
+  if (error instanceof ProcessTimedOut) return 'it took too long';
+  const lines = error.stderrTail.split(/[\r\n]+/).filter((line) => line.trim() !== '');
+  return plainLine(lines.at(-1) ?? `git ended with ${error.exit}`).slice(0, 300);
+}
+
+/** An address as it may be shown: without user, password, query and fragment. */
+export function addressWithoutLogin(url: string): string {
+  if (!URL.canParse(url)) return 'the address';
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host}${pathname}`;
+}
