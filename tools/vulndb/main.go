@@ -13,11 +13,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -181,12 +179,11 @@ func put(tx *bolt.Tx, advisories []advisory, source types.DataSource) error {
 		}
 		vulnerabilities[entry.CVE] = worst(vulnerabilities[entry.CVE], entry, source.ID)
 	}
-	// In order, so that the same advisories give the same bytes.
-	for _, cve := range slices.Sorted(maps.Keys(vulnerabilities)) {
+	for cve, vulnerability := range vulnerabilities {
 		if err := config.PutVulnerabilityID(tx, cve); err != nil {
 			return err
 		}
-		if err := config.PutVulnerability(tx, cve, vulnerabilities[cve]); err != nil {
+		if err := config.PutVulnerability(tx, cve, vulnerability); err != nil {
 			return err
 		}
 		if err := config.SaveAdvisoryDetails(tx, cve); err != nil {
