@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Client, Connection } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { Worker } from '@temporalio/worker';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { inject, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import { buildRuleSchema } from '../../domain/build.ts';
@@ -12,6 +13,9 @@ import { replicationRuleSchema } from '../../domain/replicate.ts';
 import { noFindings, scanPolicySchema } from '../../domain/scan.ts';
 import type { ScanSummary, SeverityCounts } from '../../domain/scan.ts';
 import { buildQueue, taskQueues } from '../../domain/task-queues.ts';
+
+// Once per process, before the first worker: state changes of twelve workers a test are noise.
+Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
 
 export const digestOf = (letter: string): string => `sha256:${letter.repeat(64)}`;
 
@@ -28,13 +32,27 @@ export function chainInput(change: Partial<DeliveryChainInput> = {}): DeliveryCh
     attempt: 1,
     cause: 'source_push',
     orderNo: 7,
-    repository: { id: 'crr-web', namespaceId: 'crn-shop', namespace: 'shop', name: 'web', instanceId: 'cri-h', instance: 'hangzhou', region: 'cn-hangzhou' },
+    repository: {
+      id: 'crr-web',
+      namespaceId: 'crn-shop',
+      namespace: 'shop',
+      name: 'web',
+      instanceId: 'cri-h',
+      instance: 'hangzhou',
+      region: 'cn-hangzhou',
+    },
     chain: {
       id: 'chi-1',
       name: 'web',
       version: 1,
       isBuildOn: true,
-      scan: scanPolicySchema.parse({ strategy: 'blocking', severity: 'high', vulnerabilities: 1, retries: 1, onBlock: { backUp: true, deleteOriginal: true } }),
+      scan: scanPolicySchema.parse({
+        strategy: 'blocking',
+        severity: 'high',
+        vulnerabilities: 1,
+        retries: 1,
+        onBlock: { backUp: true, deleteOriginal: true },
+      }),
       isReplicateOn: true,
       isTriggerOn: true,
       replicationRules: [
@@ -54,7 +72,14 @@ export function chainInput(change: Partial<DeliveryChainInput> = {}): DeliveryCh
       kind: 'source',
       buildId: 'build-1',
       rule: { ...rule, id: 'crbr-1' },
-      source: { ref: 'main', refType: 'branch', commit: 'd4ef3dc3b77a011a5779eec7efdd45c0ffee0000', message: 'A change', author: 'Ada', pushedAt: '2020-10-15T08:25:46Z' },
+      source: {
+        ref: 'main',
+        refType: 'branch',
+        commit: 'd4ef3dc3b77a011a5779eec7efdd45c0ffee0000',
+        message: 'A change',
+        author: 'Ada',
+        pushedAt: '2020-10-15T08:25:46Z',
+      },
       tags: ['latest'],
       isCached: true,
     },
@@ -84,7 +109,12 @@ export function fakeActivities() {
     recordStep: vi.fn<Activities['recordStep']>(async () => undefined),
     recordImages: vi.fn<Activities['recordImages']>(async () => undefined),
     endRun: vi.fn<Activities['endRun']>(async () => undefined),
-    cloneSource: vi.fn<Activities['cloneSource']>(async () => ({ contextKey: 'src/1', sha256: '1'.repeat(64), sizeBytes: 1_000, commitTime: 1_602_750_346 })),
+    cloneSource: vi.fn<Activities['cloneSource']>(async () => ({
+      contextKey: 'src/1',
+      sha256: '1'.repeat(64),
+      sizeBytes: 1_000,
+      commitTime: 1_602_750_346,
+    })),
     buildImage: vi.fn<Activities['buildImage']>(async ({ platform }) => ({
       platform,
       digest: digestOf(platform === 'linux/amd64' ? 'a' : 'b'),
@@ -96,21 +126,45 @@ export function fakeActivities() {
       digest: digestOf('c'),
       mediaType: 'application/vnd.oci.image.index.v1+json',
       tags: [tag],
-      platforms: [{ platform: 'linux/amd64', digest: digestOf('a'), mediaType: 'application/vnd.oci.image.manifest.v1+json', sizeBytes: 500 }],
+      platforms: [
+        {
+          platform: 'linux/amd64',
+          digest: digestOf('a'),
+          mediaType: 'application/vnd.oci.image.manifest.v1+json',
+          sizeBytes: 500,
+        },
+      ],
     })),
-    assembleIndex: vi.fn<Activities['assembleIndex']>(async () => ({ digest: digestOf('c'), mediaType: 'application/vnd.oci.image.index.v1+json' })),
-    moveTags: vi.fn<Activities['moveTags']>(async ({ tags }) => ({ moved: tags.map((tag) => ({ tag, previousDigest: null, sequence: 1 })), fenced: [] })),
+    assembleIndex: vi.fn<Activities['assembleIndex']>(async () => ({
+      digest: digestOf('c'),
+      mediaType: 'application/vnd.oci.image.index.v1+json',
+    })),
+    moveTags: vi.fn<Activities['moveTags']>(async ({ tags }) => ({
+      moved: tags.map((tag) => ({ tag, previousDigest: null, sequence: 1 })),
+      fenced: [],
+    })),
     deleteImage: vi.fn<Activities['deleteImage']>(async () => ({ deletedTags: [], isDigestDeleted: true })),
     openScan: vi.fn<Activities['openScan']>(async () => ({ scanId: 'scan-1' })),
     scanImage: vi.fn<Activities['scanImage']>(async ({ image }) => summaryOf(image.platform)),
     closeScan: vi.fn<Activities['closeScan']>(async () => undefined),
-    backUpImage: vi.fn<Activities['backUpImage']>(async ({ runId }) => ({ tags: [`latest_blocked_${runId.slice(0, 8)}`] })),
-    replicateImage: vi.fn<Activities['replicateImage']>(async () => ({ bytes: 10, blobs: { copied: 1, mounted: 0, skipped: 0 } })),
+    backUpImage: vi.fn<Activities['backUpImage']>(async ({ runId }) => ({
+      tags: [`latest_blocked_${runId.slice(0, 8)}`],
+    })),
+    replicateImage: vi.fn<Activities['replicateImage']>(async () => ({
+      bytes: 10,
+      blobs: { copied: 1, mounted: 0, skipped: 0 },
+    })),
     openDeliveries: vi.fn<Activities['openDeliveries']>(async ({ updates }) => ({
       deliveries: updates.map(({ tag }) => ({ id: randomUUID(), triggerId: 'crw-1', tag })),
       untriggered: 0,
     })),
-    sendTrigger: vi.fn<Activities['sendTrigger']>(async () => ({ statusCode: 200, isTimeout: false, retryAfterMs: null, isDelivered: true, isGone: false })),
+    sendTrigger: vi.fn<Activities['sendTrigger']>(async () => ({
+      statusCode: 200,
+      isTimeout: false,
+      retryAfterMs: null,
+      isDelivered: true,
+      isGone: false,
+    })),
     setDelivery: vi.fn<Activities['setDelivery']>(async () => undefined),
   } satisfies Activities;
 }
@@ -136,10 +190,13 @@ export async function connectClient(): Promise<Client> {
  * file take turns; each test has fresh ids.
  */
 export async function withWorkers<Result>(activities: FakeActivities, work: () => Promise<Result>): Promise<Result> {
-  const { NativeConnection } = await import('@temporalio/worker');
   const { address, namespace, bundlePath } = inject('temporal');
   const connection = await NativeConnection.connect({ address });
-  const queues = [...Object.values(taskQueues), buildQueue('cn-hangzhou', 'linux/amd64'), buildQueue('cn-hangzhou', 'linux/arm64')];
+  const queues = [
+    ...Object.values(taskQueues),
+    buildQueue('cn-hangzhou', 'linux/amd64'),
+    buildQueue('cn-hangzhou', 'linux/arm64'),
+  ];
   const code = readFileSync(bundlePath, 'utf8');
   const workers = await Promise.all(
     queues.map((taskQueue) =>
@@ -165,5 +222,28 @@ export async function withWorkers<Result>(activities: FakeActivities, work: () =
 
 /** Starts one run and waits for its end. */
 export async function runChain(client: Client, input: DeliveryChainInput): Promise<RunEnd> {
-  return client.workflow.execute('deliveryChain', { args: [input], taskQueue: taskQueues.chain, workflowId: `chain/test/${input.runId}` });
+  return client.workflow.execute('deliveryChain', {
+    args: [input],
+    taskQueue: taskQueues.chain,
+    workflowId: workflowIdOf(input),
+  });
+}
+
+export function workflowIdOf(input: DeliveryChainInput): string {
+  return `chain/test/${input.runId}`;
+}
+
+/**
+ * Keeps a finished run's history as a fixture of the replay test, when `SLIPWAY_RECORD_HISTORIES` names the version to file it
+ * under; otherwise nothing. Done by hand after a change that `patched()` guards.
+ */
+export async function keepHistory(client: Client, workflowId: string, name: string): Promise<void> {
+  const version = process.env['SLIPWAY_RECORD_HISTORIES'];
+  if (version === undefined) return;
+  const folder = new URL(`../histories/${version}/`, import.meta.url);
+  mkdirSync(folder, { recursive: true });
+  const history = historyToJSON(await client.workflow.getHandle(workflowId).fetchHistory());
+  // Names of machines and paths of checkouts have no place in a fixture; replay does not look at them.
+  const clean = (key: string, value: unknown) => (key === 'identity' ? 'test' : key === 'stackTrace' ? '' : value);
+  writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify(JSON.parse(history, clean), null, 1)}\n`);
 }

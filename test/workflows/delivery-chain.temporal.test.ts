@@ -2,7 +2,19 @@ import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { taskQueues } from '../../domain/task-queues.ts';
-import { chainInput, connectClient, digestOf, fakeActivities, permanent, recordedStates, runChain, summaryOf, withWorkers } from '../support/chain-world.ts';
+import {
+  chainInput,
+  connectClient,
+  digestOf,
+  fakeActivities,
+  keepHistory,
+  permanent,
+  recordedStates,
+  runChain,
+  summaryOf,
+  withWorkers,
+  workflowIdOf,
+} from '../support/chain-world.ts';
 
 let client: Client;
 beforeAll(async () => {
@@ -26,15 +38,31 @@ function endless(started: () => void): () => Promise<never> {
 describe('a run of a whole chain', () => {
   test('builds every architecture, moves the held tag after the scan, copies and calls by one digest', async () => {
     const fakes = fakeActivities();
-    const end = await withWorkers(fakes, () => runChain(client, chainInput()));
+    const input = chainInput();
+    const end = await withWorkers(fakes, () => runChain(client, input));
+    await keepHistory(client, workflowIdOf(input), 'success');
 
-    expect(end).toMatchObject({ result: 'success', steps: { build: 'success', push: 'success', scan: 'success', replicate: 'success', trigger: 'success' } });
+    expect(end).toMatchObject({
+      result: 'success',
+      steps: { build: 'success', push: 'success', scan: 'success', replicate: 'success', trigger: 'success' },
+    });
     expect(end.reason.text).toMatch(/^Succeeded in .*: 1 tag, 1 copy, 1 trigger$/);
-    expect(fakes.buildImage.mock.calls.map(([{ platform }]) => platform).toSorted()).toEqual(['linux/amd64', 'linux/arm64']);
+    expect(fakes.buildImage.mock.calls.map(([{ platform }]) => platform).toSorted()).toEqual([
+      'linux/amd64',
+      'linux/arm64',
+    ]);
     expect(fakes.moveTags).toHaveBeenCalledTimes(1);
-    expect(fakes.moveTags.mock.invocationCallOrder[0]).toBeGreaterThan(fakes.scanImage.mock.invocationCallOrder[1] ?? Infinity);
-    expect(fakes.replicateImage.mock.calls[0]?.[0]).toMatchObject({ images: { digest: digestOf('c') }, targets: [{ key: 'singapore/shop/web:latest' }] });
-    expect(fakes.openDeliveries.mock.calls[0]?.[0]).toMatchObject({ images: { digest: digestOf('c') }, updates: [{ tag: 'latest' }] });
+    expect(fakes.moveTags.mock.invocationCallOrder[0]).toBeGreaterThan(
+      fakes.scanImage.mock.invocationCallOrder[1] ?? Infinity,
+    );
+    expect(fakes.replicateImage.mock.calls[0]?.[0]).toMatchObject({
+      images: { digest: digestOf('c') },
+      targets: [{ key: 'singapore/shop/web:latest' }],
+    });
+    expect(fakes.openDeliveries.mock.calls[0]?.[0]).toMatchObject({
+      images: { digest: digestOf('c') },
+      updates: [{ tag: 'latest' }],
+    });
     expect(fakes.endRun.mock.calls.map(([{ result }]) => result)).toEqual(['success']);
   });
 
@@ -50,9 +78,17 @@ describe('a run of a whole chain', () => {
 
   test('started from an existing tag, it builds nothing and moves no tag', async () => {
     const fakes = fakeActivities();
-    const end = await withWorkers(fakes, () => runChain(client, chainInput({ origin: { kind: 'image', tag: 'v1', digest: digestOf('c') } })));
+    const end = await withWorkers(fakes, () =>
+      runChain(client, chainInput({ origin: { kind: 'image', tag: 'v1', digest: digestOf('c') } })),
+    );
 
-    expect(end.steps).toMatchObject({ build: 'skipped', push: 'success', scan: 'success', replicate: 'success', trigger: 'success' });
+    expect(end.steps).toMatchObject({
+      build: 'skipped',
+      push: 'success',
+      scan: 'success',
+      replicate: 'success',
+      trigger: 'success',
+    });
     expect(fakes.cloneSource).not.toHaveBeenCalled();
     expect(fakes.moveTags).not.toHaveBeenCalled();
     expect(fakes.replicateImage.mock.calls[0]?.[0]).toMatchObject({ targets: [{ key: 'singapore/shop/web:v1' }] });
@@ -74,8 +110,12 @@ describe('a run of a whole chain', () => {
 describe('a scan', () => {
   test('that denies one architecture stops every later step, backs up, then deletes, and moves no tag', async () => {
     const fakes = fakeActivities();
-    fakes.scanImage.mockImplementation(async ({ image }) => summaryOf(image.platform, image.platform === 'linux/arm64' ? { high: 2 } : {}));
-    const end = await withWorkers(fakes, () => runChain(client, chainInput()));
+    fakes.scanImage.mockImplementation(async ({ image }) =>
+      summaryOf(image.platform, image.platform === 'linux/arm64' ? { high: 2 } : {}),
+    );
+    const input = chainInput();
+    const end = await withWorkers(fakes, () => runChain(client, input));
+    await keepHistory(client, workflowIdOf(input), 'denied');
 
     expect(end).toMatchObject({
       result: 'denied',
@@ -85,7 +125,9 @@ describe('a scan', () => {
     expect(fakes.moveTags).not.toHaveBeenCalled();
     expect(fakes.replicateImage).not.toHaveBeenCalled();
     expect(fakes.sendTrigger).not.toHaveBeenCalled();
-    expect(fakes.backUpImage.mock.invocationCallOrder[0]).toBeLessThan(fakes.deleteImage.mock.invocationCallOrder[0] ?? 0);
+    expect(fakes.backUpImage.mock.invocationCallOrder[0]).toBeLessThan(
+      fakes.deleteImage.mock.invocationCallOrder[0] ?? 0,
+    );
     expect(fakes.deleteImage.mock.calls[0]?.[0]).toMatchObject({ digest: digestOf('c'), tags: [] });
   });
 
@@ -94,7 +136,11 @@ describe('a scan', () => {
     fakes.scanImage.mockRejectedValue(permanent('scan.engine_failed', 'trivy ended with exit code 2'));
     const end = await withWorkers(fakes, () => runChain(client, chainInput()));
 
-    expect(end).toMatchObject({ result: 'failed', reason: { code: 'scan.engine_failed' }, steps: { scan: 'failed', replicate: 'skipped', trigger: 'skipped' } });
+    expect(end).toMatchObject({
+      result: 'failed',
+      reason: { code: 'scan.engine_failed' },
+      steps: { scan: 'failed', replicate: 'skipped', trigger: 'skipped' },
+    });
     expect(fakes.scanImage).toHaveBeenCalledTimes(4); // two architectures, one retry each
     expect(fakes.closeScan.mock.calls[0]?.[0]).toMatchObject({ verdict: 'error' });
     expect(fakes.moveTags).not.toHaveBeenCalled();
@@ -107,7 +153,11 @@ describe('a scan', () => {
     const scan = input.chain.scan === null ? null : { ...input.chain.scan, strategy: 'non_blocking' as const };
     const end = await withWorkers(fakes, () => runChain(client, { ...input, chain: { ...input.chain, scan } }));
 
-    expect(end).toMatchObject({ result: 'success', reason: { code: 'run.success_not_scanned' }, steps: { scan: 'failed', replicate: 'success', trigger: 'success' } });
+    expect(end).toMatchObject({
+      result: 'success',
+      reason: { code: 'run.success_not_scanned' },
+      steps: { scan: 'failed', replicate: 'success', trigger: 'success' },
+    });
     expect(end.reason.text).toContain('not scanned');
   });
 });
@@ -118,20 +168,25 @@ describe('a failed step', () => {
     ['build', 'buildImage', 'build.step_failed'],
     ['push', 'assembleIndex', 'push.failed'],
     ['replicate', 'replicateImage', 'replication.unauthorized'],
-  ] as const)('in %s (%s) makes the run failed with its code, and later steps are not reached', async (step, activity, code) => {
-    const fakes = fakeActivities();
-    fakes[activity].mockRejectedValue(permanent(code, 'it cannot work'));
-    const end = await withWorkers(fakes, () => runChain(client, chainInput()));
+  ] as const)(
+    'in %s (%s) makes the run failed with its code, and later steps are not reached',
+    async (step, activity, code) => {
+      const fakes = fakeActivities();
+      fakes[activity].mockRejectedValue(permanent(code, 'it cannot work'));
+      const end = await withWorkers(fakes, () => runChain(client, chainInput()));
 
-    expect(end).toMatchObject({ result: 'failed', reason: { code, text: `Failed in ${step}: it cannot work` } });
-    expect(recordedStates(fakes)[step]).toBe('failed');
-    expect(end.steps.trigger).toBe('skipped');
-    expect(fakes.sendTrigger).not.toHaveBeenCalled();
-  });
+      expect(end).toMatchObject({ result: 'failed', reason: { code, text: `Failed in ${step}: it cannot work` } });
+      expect(recordedStates(fakes)[step]).toBe('failed');
+      expect(end.steps.trigger).toBe('skipped');
+      expect(fakes.sendTrigger).not.toHaveBeenCalled();
+    },
+  );
 
   test('a fault that passes is tried again and leaves no trace in the result', async () => {
     const fakes = fakeActivities();
-    fakes.replicateImage.mockRejectedValueOnce(new Error('connection refused')).mockRejectedValueOnce(new Error('connection refused'));
+    fakes.replicateImage
+      .mockRejectedValueOnce(new Error('connection refused'))
+      .mockRejectedValueOnce(new Error('connection refused'));
     const end = await withWorkers(fakes, () => runChain(client, chainInput()));
 
     expect(end.result).toBe('success');
@@ -143,12 +198,21 @@ describe('a failed step', () => {
     const input = chainInput();
     const [rule] = input.chain.replicationRules;
     if (rule === undefined) throw new Error('the sample chain has a rule');
-    const other = { id: 'crsr-2', definition: { ...rule.definition, name: 'north', destination: { ...rule.definition.destination, instance: 'beijing' } } };
+    const other = {
+      id: 'crsr-2',
+      definition: {
+        ...rule.definition,
+        name: 'north',
+        destination: { ...rule.definition.destination, instance: 'beijing' },
+      },
+    };
     fakes.replicateImage.mockImplementation(async ({ targets }) => {
       if (targets[0]?.instance === 'singapore') throw permanent('replication.unauthorized', 'the login was refused');
       return { bytes: 10, blobs: { copied: 1, mounted: 0, skipped: 0 } };
     });
-    const end = await withWorkers(fakes, () => runChain(client, { ...input, chain: { ...input.chain, replicationRules: [rule, other] } }));
+    const end = await withWorkers(fakes, () =>
+      runChain(client, { ...input, chain: { ...input.chain, replicationRules: [rule, other] } }),
+    );
 
     expect(end.result).toBe('failed');
     expect(fakes.replicateImage).toHaveBeenCalledTimes(2);
@@ -158,7 +222,9 @@ describe('a failed step', () => {
     const fakes = fakeActivities();
     fakes.buildImage.mockImplementation(endless(() => undefined));
     const input = chainInput();
-    const end = await withWorkers(fakes, () => runChain(client, { ...input, timings: { ...input.timings, deadlineMs: 1_500 } }));
+    const end = await withWorkers(fakes, () =>
+      runChain(client, { ...input, timings: { ...input.timings, deadlineMs: 1_500 } }),
+    );
 
     expect(end).toMatchObject({ result: 'failed' });
     expect(['run.deadline', 'build.timeout']).toContain(end.reason.code);
@@ -177,12 +243,18 @@ describe('canceling a run', () => {
     fakes[activity].mockImplementation(endless(started.resolve));
 
     await withWorkers(fakes, async () => {
-      const handle = await client.workflow.start('deliveryChain', { args: [input], taskQueue: taskQueues.chain, workflowId: `chain/test/${input.runId}` });
+      const handle = await client.workflow.start('deliveryChain', {
+        args: [input],
+        taskQueue: taskQueues.chain,
+        workflowId: workflowIdOf(input),
+      });
       await started.promise;
       await handle.cancel();
       await expect(handle.result()).rejects.toThrow();
       expect((await handle.describe()).status.name).toBe('CANCELLED');
     });
+
+    await keepHistory(client, workflowIdOf(input), `canceled-in-${step}`);
 
     expect(recordedStates(fakes)[step]).toBe('canceled');
     expect(fakes.endRun.mock.calls.map(([{ result }]) => result)).toEqual(['canceled']);
@@ -194,8 +266,15 @@ describe('canceling a run', () => {
 describe('a trigger', () => {
   test('is tried again up the ladder under one delivery, and an answer of 2xx ends it', async () => {
     const fakes = fakeActivities();
-    fakes.sendTrigger.mockResolvedValueOnce({ statusCode: 500, isTimeout: false, retryAfterMs: null, isDelivered: false, isGone: false });
+    fakes.sendTrigger.mockResolvedValueOnce({
+      statusCode: 500,
+      isTimeout: false,
+      retryAfterMs: null,
+      isDelivered: false,
+      isGone: false,
+    });
     const end = await withWorkers(fakes, () => runChain(client, chainInput()));
+    await keepHistory(client, `trigger/${fakes.sendTrigger.mock.calls[0]?.[0].deliveryId}`, 'delivery-retried');
 
     expect(end.result).toBe('success');
     expect(fakes.sendTrigger.mock.calls.map(([{ number }]) => number)).toEqual([1, 2]);
@@ -205,7 +284,13 @@ describe('a trigger', () => {
 
   test('answered 410 is not tried again and fails the step', async () => {
     const fakes = fakeActivities();
-    fakes.sendTrigger.mockResolvedValue({ statusCode: 410, isTimeout: false, retryAfterMs: null, isDelivered: false, isGone: true });
+    fakes.sendTrigger.mockResolvedValue({
+      statusCode: 410,
+      isTimeout: false,
+      retryAfterMs: null,
+      isDelivered: false,
+      isGone: true,
+    });
     const end = await withWorkers(fakes, () => runChain(client, chainInput()));
 
     expect(end).toMatchObject({ result: 'failed', reason: { code: 'trigger.not_delivered' } });
@@ -214,21 +299,44 @@ describe('a trigger', () => {
 
   test('that never answers is given up after ten attempts', async () => {
     const fakes = fakeActivities();
-    fakes.sendTrigger.mockResolvedValue({ statusCode: null, isTimeout: true, retryAfterMs: null, isDelivered: false, isGone: false });
+    fakes.sendTrigger.mockResolvedValue({
+      statusCode: null,
+      isTimeout: true,
+      retryAfterMs: null,
+      isDelivered: false,
+      isGone: false,
+    });
     const input = chainInput();
-    const end = await withWorkers(fakes, () => runChain(client, { ...input, timings: { ...input.timings, triggerLadderScale: 0.000_000_1, triggerWaitMs: 30_000 } }));
+    const end = await withWorkers(fakes, () =>
+      runChain(client, {
+        ...input,
+        timings: { ...input.timings, triggerLadderScale: 0.000_000_1, triggerWaitMs: 30_000 },
+      }),
+    );
 
     expect(end.reason.code).toBe('trigger.not_delivered');
     expect(fakes.sendTrigger.mock.calls.map(([{ number }]) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-    expect(fakes.setDelivery.mock.calls.at(-1)?.[0]).toMatchObject({ status: 'failed', reason: { code: 'trigger.exhausted' } });
+    expect(fakes.setDelivery.mock.calls.at(-1)?.[0]).toMatchObject({
+      status: 'failed',
+      reason: { code: 'trigger.exhausted' },
+    });
   });
 
   test('still unanswered when the step has waited long enough fails the step, and its retries go on', async () => {
     const fakes = fakeActivities();
-    fakes.sendTrigger.mockResolvedValueOnce({ statusCode: 500, isTimeout: false, retryAfterMs: null, isDelivered: false, isGone: false });
+    fakes.sendTrigger.mockResolvedValueOnce({
+      statusCode: 500,
+      isTimeout: false,
+      retryAfterMs: null,
+      isDelivered: false,
+      isGone: false,
+    });
     const input = chainInput();
     await withWorkers(fakes, async () => {
-      const end = await runChain(client, { ...input, timings: { ...input.timings, triggerLadderScale: 0.4, triggerWaitMs: 200 } });
+      const end = await runChain(client, {
+        ...input,
+        timings: { ...input.timings, triggerLadderScale: 0.4, triggerWaitMs: 200 },
+      });
       expect(end).toMatchObject({ result: 'failed', reason: { code: 'trigger.not_delivered' } });
       const delivery = fakes.sendTrigger.mock.calls[0]?.[0].deliveryId ?? '';
       await expect(client.workflow.getHandle(`trigger/${delivery}`).result()).resolves.toEqual({ status: 'delivered' });
@@ -245,7 +353,7 @@ test('starting the same run twice is one run', async () => {
       client.workflow.start('deliveryChain', {
         args: [input],
         taskQueue: taskQueues.chain,
-        workflowId: `chain/test/${input.runId}`,
+        workflowId: workflowIdOf(input),
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         workflowIdConflictPolicy: 'USE_EXISTING',
       });

@@ -1,0 +1,39 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { DeterminismViolationError } from '@temporalio/workflow';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { workflowBundle } from '../../worker/bundle.ts';
+
+const histories = new URL('../histories/', import.meta.url);
+const files = readdirSync(histories, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.json'));
+const historyOf = (file: string): unknown => JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
+
+Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+
+describe('every kept history', () => {
+  let code: string;
+  beforeAll(async () => {
+    code = await workflowBundle();
+  }, 60_000);
+
+  test('there are histories of a success, a denial, cancellations and a retried delivery', () => {
+    const names = files.map((file) => file.split('/').at(-1));
+    expect(names).toEqual(
+      expect.arrayContaining(['success.json', 'denied.json', 'canceled-in-build.json', 'delivery-retried.json']),
+    );
+  });
+
+  test.each(files)('%s is replayed by the workflows as they are now', async (file) => {
+    await Worker.runReplayHistory({ workflowBundle: { code } }, historyOf(file));
+  });
+});
+
+test('a changed order without patched() is caught', async () => {
+  const workflowsPath = fileURLToPath(new URL('../fixtures/changed-workflows/index.ts', import.meta.url));
+  const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
+  const success = files.find((file) => file.endsWith('success.json')) ?? '';
+  await expect(Worker.runReplayHistory({ workflowBundle: { code } }, historyOf(success))).rejects.toThrow(
+    DeterminismViolationError,
+  );
+}, 60_000);
