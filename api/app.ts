@@ -12,6 +12,7 @@ import { requestLog, securityHeaders } from './middleware.ts';
 import { openApiDocument } from './openapi.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { sessionRoutes } from './routes/session.ts';
+import { sourceHookRoutes } from './routes/source-hook.ts';
 import { healthRoutes, systemRoutes } from './routes/system.ts';
 
 /** The whole HTTP API: middleware, then one line per file of routes. Paths are a contract (docs/product.md, section 17). */
@@ -33,6 +34,7 @@ export function createApp(deps: ApiDeps) {
   app.use('/v1/*', exceptLogin(requireLogin(deps)), exceptLogin(idempotency(deps)));
 
   app.route('/', healthRoutes(deps));
+  app.route('/', sourceHookRoutes(deps));
   app.route('/docs', docsRoutes());
   app.route('/v1', systemRoutes());
   app.route('/v1', sessionRoutes(deps));

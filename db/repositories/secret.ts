@@ -30,6 +30,11 @@ export async function insertSecret(
 export async function openSecret(db: Database, secretBox: Pick<SecretBox, 'open'>, ref: string): Promise<string> {
   const row = await db.selectFrom('secret').selectAll().where('id', '=', ref).executeTakeFirst();
   if (row === undefined) throw new Error(`The secret ${ref} does not exist any more.`);
+  return openSecretRow(secretBox, row);
+}
+
+/** The value of a sealed row that was already read. */
+export function openSecretRow(secretBox: Pick<SecretBox, 'open'>, row: SecretRow): string {
   return secretBox.open({ keyId: row.key_id, ciphertext: row.ciphertext }, bindingOf(row));
 }
 
