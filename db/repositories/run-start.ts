@@ -260,7 +260,7 @@ function ofBuild(
     .where('ref_type', '=', refType)
     .where('ref', '=', ref)
     .where('commit', '=', commit)
-    .orderBy('queued_at', 'desc')
+    .orderBy('order_no', 'desc')
     .limit(1);
 }
 
@@ -293,6 +293,7 @@ export async function listUnstartedRuns(
     .where('status', '=', 'queued')
     .where('queued_at', '<', queuedBefore)
     .orderBy('queued_at')
+    .orderBy('order_no')
     .limit(limit)
     .execute();
 }

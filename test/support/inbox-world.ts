@@ -1,0 +1,70 @@
+import { pino } from 'pino';
+import { vi } from 'vitest';
+import { createDispatcher } from '../../api/dispatch.ts';
+import type { Engine } from '../../api/engine.ts';
+import { createRunStarter } from '../../api/start-run.ts';
+import { defaultTimings } from '../../domain/chain.ts';
+import { createTestApi } from './api.ts';
+import type { TestApi } from './api.ts';
+import type { SeededRepository } from './seed.ts';
+import { githubPush } from './source-push.ts';
+import type { SourceDelivery } from './source-push.ts';
+
+/** An API with its inbox; nothing runs by itself, and the clock stands until it is set. */
+export async function createInboxWorld() {
+  let now = new Date('2026-11-21T12:00:00Z');
+  const clock = () => now;
+  const api = await createTestApi({ clock });
+  const engine = {
+    startRun: vi.fn<Engine['startRun']>(async () => ({ workflowRunId: 'engine-run' })),
+    cancelRun: vi.fn<Engine['cancelRun']>(async () => 'canceling'),
+  };
+  const deliver = (hookId: string, { headers, body }: SourceDelivery) =>
+    api.call('POST', `/hooks/${hookId}`, { headers, body, isLoggedIn: false });
+  const dispatchAll = () => createReader(api, { engine, clock }).dispatchAll();
+  return {
+    ...api,
+    engine,
+    clock,
+    passTime: (ms: number) => (now = new Date(now.getTime() + ms)),
+    deliver,
+    dispatchAll,
+    /** One more process that reads the same inbox. */
+    createReader: () => createReader(api, { engine, clock }),
+    /** GitHub pushes, and the inbox is read. */
+    async push(repository: SeededRepository, payload: Readonly<Record<string, unknown>>, event = 'push') {
+      await deliver(repository.hookId, githubPush(repository.hookSecret, payload, { event }));
+      await dispatchAll();
+    },
+    runsOf: ({ id }: Pick<SeededRepository, 'id'>) =>
+      api.deps.db.selectFrom('run').selectAll().where('repository_id', '=', id).orderBy('order_no').execute(),
+    async outcomesOf({ hookId }: Pick<SeededRepository, 'hookId'>) {
+      const inbox = api.deps.db.selectFrom('inbox').select('outcome').where('hook_id', '=', hookId);
+      return (await inbox.orderBy('id').execute()).map((row) => row.outcome);
+    },
+    /** Every live run of the repository ends with this result. */
+    endRuns: ({ id }: Pick<SeededRepository, 'id'>, result: 'success' | 'failed') =>
+      api.deps.db.updateTable('run').set({ status: 'complete', result }).where('repository_id', '=', id).execute(),
+  };
+}
+
+export type InboxWorld = Awaited<ReturnType<typeof createInboxWorld>>;
+
+/** The inbox's reader with its starter, as one API process has them; done when every start is through. */
+function createReader(
+  api: TestApi,
+  { engine, clock }: { engine: Pick<Engine, 'startRun' | 'cancelRun'>; clock: () => Date },
+) {
+  const log = pino({ level: 'silent' });
+  const starter = createRunStarter({ db: api.deps.db, engine, clock, log });
+  const listener = { on: () => () => {} };
+  const dispatcher = createDispatcher({ db: api.deps.db, starter, listener, timings: defaultTimings, clock, log });
+  return {
+    sweep: () => starter.sweep(),
+    async dispatchAll() {
+      const handled = await dispatcher.dispatchAll();
+      await starter.stop();
+      return handled;
+    },
+  };
+}
