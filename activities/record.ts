@@ -17,6 +17,8 @@ export interface StepInput {
   readonly why: SkipReason | null;
   readonly reason: Reason | null;
   readonly result: unknown;
+  /** null: the step never began. */
+  readonly startedAtMs: number | null;
   readonly atMs: number;
 }
 
@@ -34,8 +36,9 @@ export function createRecordActivities({ db }: RecordDeps) {
     async startRun({ runId, atMs }: { runId: string; atMs: number }): Promise<void> {
       await recordRunStart(db, { runId, at: new Date(atMs) });
     },
-    async recordStep({ atMs, ...step }: StepInput): Promise<void> {
-      await recordStep(db, { ...step, at: new Date(atMs) });
+    async recordStep({ startedAtMs, atMs, ...step }: StepInput): Promise<void> {
+      const startedAt = startedAtMs === null ? null : new Date(startedAtMs);
+      await recordStep(db, { ...step, startedAt, at: new Date(atMs) });
     },
     async recordImages({ runId, images }: { runId: string; images: RunImages }): Promise<void> {
       await recordRunImages(db, { runId, images });

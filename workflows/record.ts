@@ -63,16 +63,18 @@ export async function recordRun(
     replicate: 'skipped',
     trigger: 'skipped',
   };
-  const step = createStep(input, (name, state) => (states[name] = state));
+  const notes = createNotes();
+  const step = createStep(input, { notes, states });
   const startedMs = Date.now();
   const root = CancellationScope.current();
   const work = new CancellationScope({ cancellable: true, timeout: input.timings.deadlineMs });
   const end = async ({ result, reason }: Verdict): Promise<RunEnd> => {
+    await notes.landed();
     await unstoppable(() => endRun({ runId: input.runId, attempt: input.attempt, result, reason, atMs: Date.now() }));
     return { result, reason, steps: states };
   };
+  notes.add(() => startRun({ runId: input.runId, atMs: startedMs }));
   try {
-    await startRun({ runId: input.runId, atMs: Date.now() });
     const told = await work.run(() => story(step));
     return await end(
       'totals' in told
@@ -99,11 +101,37 @@ export async function recordRun(
   }
 }
 
-function createStep({ runId, attempt }: DeliveryChainInput, note: (name: StepName, state: StepState) => void): Step {
+/** Writes of the Record that go on while the chain goes on: its pace is not theirs. All have landed before the run ends. */
+interface Notes {
+  add(write: () => Promise<void>): void;
+  landed(): Promise<unknown>;
+}
+
+function createNotes(): Notes {
+  const writes: Promise<void>[] = [];
+  return {
+    add: (write) => {
+      const written = unstoppable(write);
+      // What fails here fails in `landed`; until then nobody listens.
+      written.catch(() => undefined);
+      writes.push(written);
+    },
+    landed: () => Promise.all(writes),
+  };
+}
+
+function createStep(
+  { runId, attempt }: DeliveryChainInput,
+  { notes, states }: { notes: Notes; states: Record<StepName, StepState> },
+): Step {
+  const startedMs: Partial<Record<StepName, number>> = {};
   const write = (name: StepName, state: StepState, outcome: Partial<StepOutcome<unknown>> = {}) => {
-    note(name, state);
+    states[name] = state;
     const { why = null, reason = null, result = null } = outcome;
-    return unstoppable(() => recordStep({ runId, attempt, name, state, why, reason, result, atMs: Date.now() }));
+    const atMs = Date.now();
+    if (state === 'running') startedMs[name] = atMs;
+    const startedAtMs = startedMs[name] ?? null;
+    notes.add(() => recordStep({ runId, attempt, name, state, why, reason, result, startedAtMs, atMs }));
   };
   async function step<Outcome extends StepOutcome<unknown>>(
     name: StepName,
@@ -118,21 +146,21 @@ function createStep({ runId, attempt }: DeliveryChainInput, note: (name: StepNam
     work: (() => Promise<Outcome>) | SkipReason,
   ): Promise<Outcome | null> {
     if (typeof work === 'string') {
-      await write(name, 'skipped', { why: work });
+      write(name, 'skipped', { why: work });
       return null;
     }
-    await write(name, 'running');
+    write(name, 'running');
     try {
       const outcome = await work();
-      await write(name, outcome.state, outcome);
+      write(name, outcome.state, outcome);
       return outcome;
     } catch (error) {
       if (isCancellation(error)) {
-        await write(name, 'canceled');
+        write(name, 'canceled');
         throw error;
       }
       const reason = reasonOf(name, error);
-      await write(name, 'failed', { reason });
+      write(name, 'failed', { reason });
       throw new StepFailed(name, reason);
     }
   }

@@ -10,7 +10,7 @@ import type { Schema } from '../schema.ts';
 /** The channel on which every change of a run is announced; the payload is the run's id. */
 export const runChannel = 'slipway_run';
 
-/** One step's state as the Record keeps it. `at` is when it happened. */
+/** One step's state as the Record keeps it. `at` is when it happened; writes may arrive in another order. */
 export interface StepRecord {
   readonly runId: string;
   readonly attempt: number;
@@ -19,6 +19,7 @@ export interface StepRecord {
   readonly why: SkipReason | null;
   readonly reason: Reason | null;
   readonly result: unknown;
+  readonly startedAt: Date | null;
   readonly at: Date;
 }
 
@@ -95,7 +96,7 @@ export async function recordStep(db: Database, step: StepRecord): Promise<void> 
       why: step.why,
       reason: JSON.stringify(step.reason),
       result: JSON.stringify(step.result ?? null),
-      ...(step.state === 'running' ? { started_at: step.at } : {}),
+      started_at: step.startedAt,
       ...(isOpen ? {} : { ended_at: step.at }),
     };
     const written = await trx
