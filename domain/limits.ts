@@ -23,6 +23,7 @@ export const limits = {
   chainsPerInstance: 500,
   chainExclusions: 50,
   cveListLength: 200,
+  scanReportBytes: 64 * 1024 * 1024,
   replicationRulesPerNamespace: 100,
   triggersPerNamespace: 100,
   triggerTags: 50,
