@@ -1,48 +1,22 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RegistryClient } from '../activities/drivers/registry.ts';
 import { type Descriptor, manifestMediaTypes, parseManifest } from '../domain/image-manifest.ts';
 import { withLock } from '../tools/lock.ts';
-import { ensureEmulation } from './emulation.ts';
-import {
-  addDocument,
-  addLayer,
-  blobPath,
-  type Document,
-  finishLayout,
-  imageConfig,
-  imageIndex,
-  imageManifest,
-  readBlob,
-} from './sample/base-images/oci-layout.ts';
-import {
-  type AptAccess,
-  type Architecture,
-  CUSTOMIZE_SCRIPT,
-  findAptAccess,
-  makeRootfs,
-  mmdebstrapArguments,
-  newestPublication,
-  RELEASE,
-  type Suite,
-} from './sample/base-images/rootfs.ts';
+import { makeLayout, type Recipe, recipeKey } from './sample/base-images/make.ts';
+import { blobPath, type Document, readBlob } from './sample/base-images/oci-layout.ts';
+import { type Architecture, RELEASE } from './sample/base-images/rootfs.ts';
 
 /** Where the hosted base images stand in an instance's registry; BuildKit asks there for `docker.io/library/debian`. */
 export const BASE_IMAGE_REPOSITORY = 'slipway-base/library/debian';
 
-interface Recipe {
-  readonly tag: string;
-  readonly suites: readonly Suite[];
-}
-
 /** `unpatched` lacks every security update since the release's last edition, so that the sample has something to find. */
-const RECIPES: readonly Recipe[] = [
+const RECIPES: readonly Omit<Recipe, 'architectures'>[] = [
   { tag: `${RELEASE}-slim`, suites: [RELEASE, `${RELEASE}-updates`, `${RELEASE}-security`] },
   { tag: `${RELEASE}-unpatched`, suites: [RELEASE] },
 ];
-const ARCHITECTURES: readonly Architecture[] = ['amd64', 'arm64'];
+const ALL_ARCHITECTURES: readonly Architecture[] = ['amd64', 'arm64'];
 const UNFINISHED = '.making-';
 
 /** One hosted base image, complete on disk: an OCI layout, which other programs read as it is. */
@@ -62,6 +36,8 @@ export interface MakeOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly onProgress: (line: string) => void;
   readonly signal: AbortSignal;
+  /** Default all that an instance offers. */
+  readonly architectures?: readonly Architecture[];
 }
 
 /**
@@ -71,7 +47,8 @@ export interface MakeOptions {
 export async function makeBaseImages(options: MakeOptions): Promise<readonly BaseImage[]> {
   const folder = join(options.cacheDir, 'base-images');
   const images: BaseImage[] = [];
-  for (const [index, recipe] of RECIPES.entries()) {
+  for (const [index, contents] of RECIPES.entries()) {
+    const recipe = { ...contents, architectures: options.architectures ?? ALL_ARCHITECTURES };
     const layout = join(folder, `debian-${recipe.tag}-${await recipeKey(recipe)}`);
     const line = `making base image debian:${recipe.tag}, ${index + 1} of ${RECIPES.length}, about 2 min, only this once`;
     if (!(await isComplete(layout))) await makeOnce({ recipe, layout, folder, line }, options);
@@ -126,78 +103,6 @@ async function makeOnce({ recipe, layout, folder, line }: Making, options: MakeO
   });
 }
 
-async function makeLayout(recipe: Recipe, layout: string, { env, signal }: MakeOptions): Promise<void> {
-  await ensureEmulation(ARCHITECTURES, { env, signal });
-  const access = await findAptAccess({ env, signal });
-  const scratch = await mkdtemp(join(layout, 'scratch-'));
-  const publishedAtSeconds = await newestPublication(recipe.suites, { access, scratch, env, signal });
-  const shared = { recipe, layout, scratch, access, publishedAtSeconds, env, signal };
-  const manifests = await bothOrNone(
-    ARCHITECTURES.map(
-      (architecture) => (ended: AbortSignal) => makePlatform({ ...shared, architecture, signal: ended }),
-    ),
-    signal,
-  );
-  await rm(scratch, { recursive: true });
-  const index = imageIndex(manifests, annotations(recipe, publishedAtSeconds));
-  await addDocument(layout, index);
-  await finishLayout(layout, { index, tag: recipe.tag });
-}
-
-/** Runs all at once; when one fails the others are stopped and waited for, so that nothing is left running. */
-async function bothOrNone<T>(
-  works: readonly ((signal: AbortSignal) => Promise<T>)[],
-  signal: AbortSignal,
-): Promise<T[]> {
-  const stop = new AbortController();
-  const either = AbortSignal.any([signal, stop.signal]);
-  const running = works.map((work) => work(either));
-  try {
-    return await Promise.all(running);
-  } finally {
-    stop.abort();
-    await Promise.allSettled(running);
-  }
-}
-
-interface PlatformWork {
-  readonly recipe: Recipe;
-  readonly architecture: Architecture;
-  readonly layout: string;
-  readonly scratch: string;
-  readonly access: AptAccess;
-  readonly publishedAtSeconds: number;
-  readonly env: NodeJS.ProcessEnv;
-  readonly signal: AbortSignal;
-}
-
-async function makePlatform({
-  recipe,
-  architecture,
-  layout,
-  scratch,
-  publishedAtSeconds,
-  ...context
-}: PlatformWork): Promise<Descriptor> {
-  const tar = join(scratch, `${architecture}.tar`);
-  await makeRootfs({ suites: recipe.suites, architecture }, { ...context, out: tar, publishedAtSeconds });
-  const layer = await addLayer(layout, tar, context.signal);
-  await rm(tar);
-  const platform =
-    architecture === 'arm64' ? { os: 'linux', architecture, variant: 'v8' } : { os: 'linux', architecture };
-  const createdAt = isoTime(publishedAtSeconds);
-  const config = imageConfig({
-    platform,
-    diffId: layer.diffId,
-    createdAt,
-    createdBy: `mmdebstrap ${recipe.suites.join(' ')}`,
-  });
-  const manifest = imageManifest({ config: config.descriptor, layers: [layer.descriptor], platform });
-  await addDocument(layout, config);
-  await addDocument(layout, manifest);
-  return manifest.descriptor;
-}
-
 async function readBaseImage(layout: string, tag: string): Promise<BaseImage> {
   const mediaType = manifestMediaTypes.ociIndex;
   const top = parseManifest({ mediaType, bytes: await readFile(join(layout, 'index.json')) });
@@ -214,37 +119,6 @@ async function readBaseImage(layout: string, tag: string): Promise<BaseImage> {
     return manifest.kind === 'image' ? [manifest.config, ...manifest.layers] : [];
   });
   return { repository: BASE_IMAGE_REPOSITORY, tag, layout, index, manifests, blobs };
-}
-
-/** Another key as soon as the image would be made differently; not when Debian has news: delete the folder for those. */
-async function recipeKey({ suites }: Recipe): Promise<string> {
-  const access: AptAccess = {
-    mirrors: { bookworm: '', 'bookworm-updates': '', 'bookworm-security': '' },
-    proxyOptions: [],
-  };
-  const hash = createHash('sha256').update(await readFile(CUSTOMIZE_SCRIPT));
-  for (const architecture of ARCHITECTURES) {
-    hash.update(
-      JSON.stringify(
-        mmdebstrapArguments({ suites, architecture }, { access, out: '' }).filter(
-          (option) => !option.includes(CUSTOMIZE_SCRIPT),
-        ),
-      ),
-    );
-  }
-  return hash.digest('hex').slice(0, 12);
-}
-
-function annotations({ tag, suites }: Recipe, publishedAtSeconds: number): Record<string, string> {
-  return {
-    'org.opencontainers.image.title': `debian:${tag}`,
-    'org.opencontainers.image.description': `Debian made by mmdebstrap from ${suites.join(', ')}`,
-    'org.opencontainers.image.created': isoTime(publishedAtSeconds),
-  };
-}
-
-function isoTime(seconds: number): string {
-  return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 }
 
 async function isComplete(layout: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { runProcess } from '../../../activities/drivers/process.ts';
 import { definedOnly } from '../../../tools/plan.ts';
 
@@ -29,6 +29,8 @@ const LEFT_OUT = [
 /** Emulated on two busy cores it takes four minutes. */
 const MAKE_TIMEOUT_MS = 30 * 60_000;
 const QUERY_TIMEOUT_MS = 60_000;
+/** Where Debian keeps apt-helper, which fetches with apt's own proxies and credentials. */
+const APT_HELPERS = '/usr/lib/apt';
 
 /** How this machine reaches Debian: a mirror per suite, and apt's proxy settings. */
 export interface AptAccess {
@@ -108,7 +110,7 @@ export async function newestPublication(
   const times = suites.map(async (suite) => {
     const file = join(scratch, `${suite}.InRelease`);
     const url = `${access.mirrors[suite]}dists/${suite}/InRelease`;
-    await command('/usr/lib/apt/apt-helper', ['download-file', url, file], { ...context, timeoutMs: QUERY_TIMEOUT_MS });
+    await command('apt-helper', ['download-file', url, file], { ...context, timeoutMs: QUERY_TIMEOUT_MS });
     return publishedAt(await readFile(file, 'utf8'));
   });
   return Math.max(...(await Promise.all(times)));
@@ -126,14 +128,15 @@ export async function makeRootfs(
   }: RunContext & { readonly access: AptAccess; readonly out: string; readonly publishedAtSeconds: number },
 ): Promise<void> {
   const program = ['mmdebstrap', ...mmdebstrapArguments(order, { access, out })];
-  // As root it mounts /proc and /sys inside the tree. In a namespace of its own nobody else sees that, and it is gone with
-  // the process, whatever way that ends.
+  // As root it mounts /proc and /sys inside the tree. In namespaces of its own nobody else sees that, and all of it is gone
+  // with the process, whatever way that ends; the tree itself stands beside the tar, where the caller tidies up.
   const isRoot = process.getuid?.() === 0;
   const [first = '', ...rest] = isRoot
     ? ['unshare', '--mount-proc', '--pid', '--fork', '--kill-child', ...program]
     : program;
+  const temporary = isRoot ? { TMPDIR: dirname(out) } : {};
   await command(first, rest, {
-    env: { ...env, SOURCE_DATE_EPOCH: String(publishedAtSeconds) },
+    env: { ...env, ...temporary, SOURCE_DATE_EPOCH: String(publishedAtSeconds) },
     signal,
     timeoutMs: MAKE_TIMEOUT_MS,
   });
@@ -147,7 +150,7 @@ async function command(
   const { stdout } = await runProcess({
     command: program,
     args,
-    env: { ...definedOnly(env), LC_ALL: 'C.UTF-8' },
+    env: { ...definedOnly(env), PATH: `${env['PATH'] ?? ''}:${APT_HELPERS}`, LC_ALL: 'C.UTF-8' },
     ...limits,
   });
   return stdout;
