@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { tryCommand } from './command.ts';
 
 /** Where pushes to a repository (`<namespace>/<name>`) are reported, with the secret that signs; written by the sample. */
-export const hooksSchema = z.record(z.string(), z.object({ url: z.string(), secret: z.string() }));
+const hooksSchema = z.record(z.string(), z.object({ url: z.string(), secret: z.string() }));
 
 const NO_COMMIT = '0'.repeat(40);
 const TIMEOUT_MS = 10_000;
@@ -92,4 +92,4 @@ async function isAncestor(before: string, after: string): Promise<boolean> {
   return (await tryCommand('git', ['merge-base', '--is-ancestor', before, after])).isOk;
 }
 
-if (process.argv[1] === import.meta.filename) await main(process.argv[2] ?? '');
+await main(process.argv[2] ?? '');

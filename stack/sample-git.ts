@@ -3,12 +3,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { tryCommand } from './command.ts';
 import { startGitServer } from './git-server.ts';
-
-/** Who may push to the sample's git server; the password is one of the stack's own keys. */
-export const gitUser = 'shop';
-
-/** The one repository of the sample's git server. */
-export const sampleRepository = { namespace: 'shop', name: 'web' } as const;
+import { gitUser, sampleRepository } from './sample-names.ts';
 
 /**
  * `SLIPWAY_GIT_PASSWORD=… node stack/sample-git.ts --port <port> --folder <folder>`: the sample's git host. Pushes to it are

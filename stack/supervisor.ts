@@ -1,3 +1,4 @@
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Child, killGroup, logTail, type Program, startChild } from './child.ts';
@@ -8,8 +9,8 @@ import { waitFor } from './wait.ts';
 export interface Part {
   readonly name: string;
   readonly program: Program;
-  /** Asked again and again until it says yes. */
-  readonly isReady: () => Promise<boolean>;
+  /** Asked again and again until it says yes. `written` reads what the program wrote since this start. */
+  readonly isReady: (written: () => Promise<string>) => Promise<boolean>;
   readonly readyWithinMs: number;
   /** How long it may take to end before it is killed. */
   readonly stopWithinMs: number;
@@ -28,6 +29,8 @@ export interface SupervisorOptions {
   readonly healthyAfterMs: number;
   /** One line for people: a part died, was started again. */
   readonly onEvent: (line: string) => void;
+  /** The processes are others than before. */
+  readonly onChange: () => void;
 }
 
 export interface Supervisor {
@@ -49,22 +52,27 @@ interface Running {
 export function createSupervisor(options: SupervisorOptions): Supervisor {
   const parts: Running[] = [];
   const stopping = new AbortController();
+  const launching = new Set<Promise<unknown>>();
+  let stopped: Promise<void> | undefined;
   const logFile = (part: Part): string => join(options.home, 'logs', `${part.name}.log`);
 
   async function launch(part: Part): Promise<Child> {
     await part.prepare?.();
     stopping.signal.throwIfAborted();
-    const child = await startChild(part.program, { logFile: logFile(part), mark: options.home });
+    const file = logFile(part);
+    const from = await sizeOf(file);
+    const child = await startChild(part.program, { logFile: file, mark: options.home });
     try {
-      await untilReady(part, child, stopping.signal);
+      const written = async (): Promise<string> => (await readFile(file, 'utf8')).slice(from);
+      await untilReady(part, { child, stopping: stopping.signal, written });
       return child;
     } catch (error) {
       await child.stop(part.stopWithinMs);
       await part.cleanUp?.();
       if (stopping.signal.aborted) throw error;
-      const words = await logTail(logFile(part), 1);
+      const words = lastWords(await logTail(file, 40));
       const detail = words === '' ? '' : `: ${words}`;
-      throw new StackError(`${part.name} ${reasonOf(error)} (log: ${logFile(part)})${detail}`, { cause: error });
+      throw new StackError(`${part.name} ${reasonOf(error)} (log: ${file})${detail}`, { cause: error });
     }
   }
 
@@ -87,6 +95,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         return;
       }
       options.onEvent(`${part.name} runs again`);
+      options.onChange();
     }
   }
 
@@ -103,32 +112,40 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     }
   }
 
+  async function stopAll(): Promise<void> {
+    stopping.abort(new StackError('The stack is stopping.'));
+    await Promise.allSettled(launching);
+    for (const running of parts.toReversed()) {
+      await running.child.stop(running.part.stopWithinMs);
+      await running.watch;
+      await running.part.cleanUp?.();
+    }
+  }
+
   return {
     start: async (part) => {
-      const child = await launch(part);
+      const launched = launch(part);
+      launching.add(launched);
+      const child = await launched.finally(() => launching.delete(launched));
       const running: Running = { part, child, watch: Promise.resolve() };
       running.watch = watch(running);
       parts.push(running);
     },
-    stop: async () => {
-      stopping.abort(new StackError('The stack is stopping.'));
-      for (const { part, child, watch: watched } of parts.toReversed()) {
-        await child.stop(part.stopWithinMs);
-        await watched;
-        await part.cleanUp?.();
-      }
-    },
+    stop: () => (stopped ??= stopAll()),
     pids: () => Object.fromEntries(parts.map(({ part, child }) => [part.name, child.pid])),
   };
 }
 
-async function untilReady(part: Part, child: Child, stopping: AbortSignal): Promise<void> {
+async function untilReady(
+  part: Part,
+  { child, stopping, written }: { child: Child; stopping: AbortSignal; written: () => Promise<string> },
+): Promise<void> {
   const over = new AbortController();
   const limit = AbortSignal.timeout(part.readyWithinMs);
   const ended = child.ended.then((ending) => {
     over.abort(new Error(`ended before it was ready (${ending})`));
   });
-  await waitFor(part.isReady, AbortSignal.any([over.signal, limit, stopping]));
+  await waitFor(() => part.isReady(written), AbortSignal.any([over.signal, limit, stopping]));
   void ended;
 }
 
@@ -136,4 +153,17 @@ function reasonOf(error: unknown): string {
   if (error instanceof Error && error.name === 'AbortError' && error.cause instanceof Error) return error.cause.message;
   if (error instanceof Error && error.name === 'TimeoutError') return 'was not ready in time';
   return error instanceof Error ? error.message : 'did not start';
+}
+
+/** The line of a program's last output that says most: its error, else its last. */
+function lastWords(tail: string): string {
+  const lines = tail.split('\n').filter((line) => line.trim() !== '');
+  return (lines.findLast((line) => /^\s*(\w*error|fatal)\b/i.test(line)) ?? lines.at(-1) ?? '').trim();
+}
+
+async function sizeOf(file: string): Promise<number> {
+  return stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }

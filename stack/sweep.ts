@@ -20,38 +20,56 @@ export async function claimHome(home: string): Promise<() => Promise<void>> {
       `Slipway already runs in ${home} (process ${owner.data.pid}): stop it first, or set SLIPWAY_HOME to another folder.`,
     );
   }
-  await stopStrays(home);
+  await stopStrays({ home });
   const own = { pid: process.pid, startedTicks: (await startedTicks(process.pid)) ?? '' };
   await writeFile(file, JSON.stringify(own), { mode: 0o600 });
   return () => rm(file, { force: true });
 }
 
-/** Ends every process that carries the mark of this folder's stack: politely, then by SIGKILL. */
-export async function stopStrays(home: string): Promise<void> {
-  for (const pid of await markedProcesses(home)) signalProcess(pid, 'SIGTERM');
+/** Whose left-overs: a whole stack's, or those of a dead worker, whose programs carry no mark but work in its folder. */
+export type StrayOwner = { readonly home: string } | { readonly workDir: string };
+
+/** Ends every process that was left: politely, then by SIGKILL. */
+export async function stopStrays(owner: StrayOwner): Promise<void> {
+  for (const pid of await strays(owner)) signalProcess(pid, 'SIGTERM');
   const until = Date.now() + STRAY_GRACE_MS;
-  while ((await markedProcesses(home)).length > 0 && Date.now() < until) await delay(50);
-  for (const pid of await markedProcesses(home)) signalProcess(pid, 'SIGKILL');
+  while ((await strays(owner)).length > 0 && Date.now() < until) await delay(50);
+  for (const pid of await strays(owner)) signalProcess(pid, 'SIGKILL');
 }
 
-/** Living processes started by the stack of this folder, whoever their parent is now. */
-export async function markedProcesses(home: string): Promise<number[]> {
+/** Living processes that belong to the owner, whoever their parent is now. */
+export async function strays(owner: StrayOwner): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-  const marked = await Promise.all(pids.map(async (pid) => ((await isMarked(pid, home)) ? [pid] : [])));
-  return marked.flat();
+  const found = await Promise.all(pids.map(async (pid) => ((await isOwned(pid, owner)) ? [pid] : [])));
+  return found.flat().filter((pid) => pid !== process.pid);
 }
 
-async function isMarked(pid: number, home: string): Promise<boolean> {
-  const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
-  if (!environment.split('\0').includes(`${stackMark}=${home}`)) return false;
+async function isOwned(pid: number, owner: StrayOwner): Promise<boolean> {
   // A dead process that nobody has waited for has no program any more.
-  return (await readlink(`/proc/${pid}/exe`).catch(() => undefined)) !== undefined;
+  if ((await readlink(`/proc/${pid}/exe`).catch(() => undefined)) === undefined) return false;
+  const environment = (await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')).split('\0');
+  const marks = environment.filter((line) => line.startsWith(`${stackMark}=`));
+  if ('home' in owner) return marks.includes(`${stackMark}=${owner.home}`);
+  if (marks.length > 0 || (await hasTerminal(pid))) return false;
+  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+  const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+  return [cwd, ...command, ...environment].some((text) => text.includes(`${owner.workDir}/`));
 }
 
-/** Field 22 of `/proc/<pid>/stat`: with the pid it names one process for ever. The program's name before it may hold spaces. */
+/** Field 7: what somebody started by hand in a shell has one, what the worker starts has none. */
+async function hasTerminal(pid: number): Promise<boolean> {
+  return (await statFields(pid))?.[4] !== '0';
+}
+
+/** Field 22 of `/proc/<pid>/stat`, from the third on: with the pid it names one process for ever. */
 async function startedTicks(pid: number): Promise<string | undefined> {
+  return (await statFields(pid))?.[19];
+}
+
+/** From field 3 on; the program's name before them may hold spaces. */
+async function statFields(pid: number): Promise<string[] | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 function signalProcess(pid: number, signal: NodeJS.Signals): void {
