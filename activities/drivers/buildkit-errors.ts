@@ -1,0 +1,226 @@
+import { plainLine } from '../../domain/log-text.ts';
+
+/** Why a build failed; stable, each with a page in docs/errors. */
+export type BuildErrorCode =
+  | 'build.dockerfile_invalid'
+  | 'build.step_failed'
+  | 'build.file_missing'
+  | 'build.secret_missing'
+  | 'build.base_image_missing'
+  | 'build.base_image_architecture_missing'
+  | 'build.base_image_refused'
+  | 'build.base_image_unreachable'
+  | 'build.download_failed'
+  | 'build.push_refused'
+  | 'build.push_failed'
+  | 'build.emulation_missing'
+  | 'build.disk_full'
+  | 'build.builder_unreachable'
+  | 'build.network_error'
+  | 'build.timeout'
+  | 'build.failed';
+
+export interface BuildProblem {
+  readonly code: BuildErrorCode;
+  readonly fault: 'user' | 'system';
+  /** Trying again as it is cannot help. */
+  readonly isPermanent: boolean;
+  readonly params: Readonly<Record<string, string | number>>;
+  /** A sentence with the place in the Dockerfile. */
+  readonly text: string;
+}
+
+/** Everything `imageBuild` throws, except the caller's own abort reason. */
+export class BuildFailed extends Error {
+  override readonly name = 'BuildFailed';
+  readonly problem: BuildProblem;
+
+  constructor(problem: BuildProblem, options?: ErrorOptions) {
+    super(problem.text, options);
+    this.problem = problem;
+  }
+}
+
+interface Place {
+  readonly file: string;
+  readonly line: number;
+}
+
+interface Case {
+  readonly pattern: RegExp;
+  readonly code: BuildErrorCode;
+  readonly fault: 'user' | 'system';
+  readonly isPermanent: boolean;
+  readonly text: (match: RegExpExecArray, where: string) => string;
+  readonly params?: (match: RegExpExecArray) => Readonly<Record<string, string | number>>;
+}
+
+const user = { fault: 'user', isPermanent: true } as const;
+const passing = { fault: 'system', isPermanent: false } as const;
+const refusal = 'denied|unauthorized|insufficient_scope|authorization failed|40[13] ';
+const baseImage = String.raw`failed to resolve source metadata for (\S+):`;
+const image = (match: RegExpExecArray): { image: string } => ({ image: match[1] ?? '' });
+
+/** What buildctl's last words mean; the first that fits counts. Every failure of it exits with 1. */
+const cases: readonly Case[] = [
+  // Steps first: what they say holds the user's own command, which may read like any other case.
+  {
+    pattern: /^Canceled: context canceled|exit code: \d+: context canceled/,
+    code: 'build.builder_unreachable',
+    ...passing,
+    text: () => 'The builder went away during the build. Slipway tries again by itself.',
+  },
+  {
+    pattern: /[^]*did not complete successfully: exit code: (\d+)/,
+    code: 'build.step_failed',
+    ...user,
+    params: ([, exitCode]) => ({ exitCode: Number(exitCode) }),
+    text: ([, exitCode], where) =>
+      `A step${where} ended with exit code ${exitCode}${exitCode === '137' ? ', which usually means that it ran out of memory' : ''}. Its last lines in the log say why.`,
+  },
+  {
+    pattern: /[^]*did not complete successfully: (.*)/,
+    code: 'build.step_failed',
+    ...user,
+    text: ([, said = ''], where) => `A step${where} could not run: ${said}.`,
+  },
+  {
+    pattern: /no space left on device|disk quota exceeded/,
+    code: 'build.disk_full',
+    ...passing,
+    text: () => 'The builder ran out of disk space. Slipway tries again; if it goes on, enlarge or prune its disk.',
+  },
+  {
+    pattern: /failed to list workers|Unavailable: |transport is closing|error reading from server|no buildkit workers/,
+    code: 'build.builder_unreachable',
+    ...passing,
+    text: () => 'The builder was not reached. Slipway tries again by itself.',
+  },
+  {
+    pattern: /exec format error/,
+    code: 'build.emulation_missing',
+    ...passing,
+    text: () =>
+      'The builder cannot run programs of this architecture. Register the emulation (qemu-user-static, binfmt) on its host before it starts.',
+  },
+  {
+    pattern: new RegExp(`failed to push (\\S+): (.*(?:${refusal}).*)`, 'i'),
+    code: 'build.push_refused',
+    fault: 'system',
+    isPermanent: true,
+    params: image,
+    text: ([, name = '', said = '']) =>
+      `The registry refused to take the image ${name} (${said}). Check the instance's login and that its registry trusts this Slipway.`,
+  },
+  {
+    pattern: /failed to push (\S+): (.*)/,
+    code: 'build.push_failed',
+    ...passing,
+    params: image,
+    text: ([, name = '', said = '']) =>
+      `The image could not be pushed to ${name} (${said}). Slipway tries again by itself.`,
+  },
+  {
+    pattern: new RegExp(`${baseImage} no match for platform`),
+    code: 'build.base_image_architecture_missing',
+    ...user,
+    params: image,
+    text: ([, name = ''], where) =>
+      `The base image ${name}${where} does not exist for this architecture. Take another base image, or the architecture out of the build rule.`,
+  },
+  {
+    pattern: new RegExp(`${baseImage} .*not found`),
+    code: 'build.base_image_missing',
+    ...user,
+    params: image,
+    text: ([, name = ''], where) => `The base image ${name}${where} does not exist. Check its name and tag.`,
+  },
+  {
+    pattern: new RegExp(`${baseImage} [^]*(?:${refusal})`, 'i'),
+    code: 'build.base_image_refused',
+    ...user,
+    params: image,
+    text: ([, name = ''], where) =>
+      `The registry refuses to give the base image ${name}${where}. A build may read its own repository and public ones.`,
+  },
+  {
+    pattern: new RegExp(`${baseImage} (.*)`),
+    code: 'build.base_image_unreachable',
+    ...passing,
+    params: image,
+    text: ([, name = '', said = ''], where) =>
+      `The base image ${name}${where} could not be read (${said}). Slipway tries again by itself.`,
+  },
+  {
+    pattern: /failed to calculate checksum of ref \S+ "([^"]*)": not found/,
+    code: 'build.file_missing',
+    ...user,
+    params: ([, path = '']) => ({ path }),
+    text: ([, path = ''], where) =>
+      `"${path}"${where} is not in the build context. Paths are relative to the context directory; .dockerignore may leave files out.`,
+  },
+  {
+    pattern: /secret (\S+): not found/,
+    code: 'build.secret_missing',
+    ...user,
+    params: ([, secret = '']) => ({ secret }),
+    text: ([, secret = ''], where) => `The build secret "${secret}"${where} is not defined.`,
+  },
+  {
+    pattern: /invalid response status (4\d\d)/,
+    code: 'build.download_failed',
+    ...user,
+    text: ([, status], where) => `A download${where} was answered with ${status}. Check the address.`,
+  },
+  {
+    pattern:
+      /failed to load cache key: (Get .*)|failed to copy: (.*)|failed to do request: (.*)|(.*(?:connection (?:refused|reset)|i\/o timeout|TLS handshake|unexpected EOF).*)/,
+    code: 'build.network_error',
+    ...passing,
+    text: (match, where) =>
+      `A download${where} failed (${match.slice(1).find((said) => said !== undefined) ?? ''}). Slipway tries again by itself.`,
+  },
+  {
+    pattern: /dockerfile parse error on line (\d+): (.*)/,
+    code: 'build.dockerfile_invalid',
+    ...user,
+    params: ([, line]) => ({ line: Number(line) }),
+    text: ([, , said = ''], where) => `The Dockerfile does not hold${where}: ${said}. Correct it and push again.`,
+  },
+];
+
+/**
+ * What a failed build means to its user, from what buildctl said at the end: the excerpt of the Dockerfile that names file and
+ * line, then `error: …`. An error nobody knows is the Dockerfile's if BuildKit points at a line of it, else ours.
+ */
+export function classifyBuildError(problem: string): BuildProblem {
+  const text = problem
+    .slice(Math.max(0, problem.lastIndexOf('\nerror: ') + 1))
+    .replace(/^error: (failed to solve: )?/, '');
+  const place = placeOf(problem);
+  const where = place === undefined ? '' : ` at ${place.file}:${place.line}`;
+  const at = place === undefined ? {} : { file: place.file, line: place.line };
+  for (const { pattern, code, fault, isPermanent, text: sentence, params } of cases) {
+    const match = pattern.exec(text);
+    if (match === null) continue;
+    const said = plainLine(sentence(match, where)).slice(0, 1_000);
+    return { code, fault, isPermanent, params: { ...at, ...params?.(match) }, text: said };
+  }
+  const said = plainLine(text).slice(0, 500);
+  if (place !== undefined || /dockerfile|not allowed|invalid argument/i.test(said)) {
+    const sentence = `The Dockerfile does not hold${where}: ${said}. Correct it and push again.`;
+    return { code: 'build.dockerfile_invalid', ...user, params: at, text: sentence };
+  }
+  return {
+    code: 'build.failed',
+    ...passing,
+    params: {},
+    text: `The build failed: ${said === '' ? 'buildctl said nothing' : said}.`,
+  };
+}
+
+/** `Dockerfile:3` over a ruled excerpt of the file; the last one counts. */
+function placeOf(problem: string): Place | undefined {
+  const [, file, line] = [...problem.matchAll(/^([^\n]+):(\d+)\n-{5,}\n/gm)].at(-1) ?? [];
+  return file === undefined || line === undefined ? undefined : { file: plainLine(file), line: Number(line) };
+}

@@ -1,0 +1,216 @@
+import { StringDecoder } from 'node:string_decoder';
+import { z } from 'zod';
+import type { BuildStage } from '../../domain/log-line.ts';
+import { createLineReader, plainLine, type LineReader } from '../../domain/log-text.ts';
+import { maskText } from '../../domain/mask.ts';
+
+const vertexSchema = z.looseObject({
+  digest: z.string(),
+  name: z.string().catch(''),
+  started: z.string().nullish(),
+  completed: z.string().nullish(),
+  cached: z.boolean().nullish(),
+  error: z.string().nullish(),
+  progressGroup: z.looseObject({ id: z.string(), name: z.string().catch('') }).nullish(),
+});
+const statusSchema = z.looseObject({
+  id: z.string(),
+  vertex: z.string(),
+  current: z.number().catch(0),
+  timestamp: z.string(),
+  completed: z.string().nullish(),
+});
+const logSchema = z.looseObject({
+  vertex: z.string(),
+  stream: z.number().catch(1),
+  data: z.base64().catch(''),
+  timestamp: z.string(),
+});
+const warningSchema = z.looseObject({ vertex: z.string(), short: z.base64().catch('') });
+const messageSchema = z.looseObject({
+  vertexes: z.array(vertexSchema).nullish(),
+  statuses: z.array(statusSchema).nullish(),
+  logs: z.array(logSchema).nullish(),
+  warnings: z.array(warningSchema).nullish(),
+});
+type Vertex = z.infer<typeof vertexSchema>;
+
+/** A line for the build's log; `time` is RFC 3339. */
+export interface ProgressLine {
+  readonly time: string;
+  readonly stage: BuildStage;
+  readonly text: string;
+}
+
+/** Reads what `buildctl --progress rawjson` writes to standard error. */
+export interface Progress {
+  /** One line of standard error; lines that are no progress are kept for `problem`. */
+  read(line: string): readonly ProgressLine[];
+  /** Lines that were never ended. */
+  end(): readonly ProgressLine[];
+  /** Steps of the Dockerfile taken from the cache. */
+  readonly cachedSteps: number;
+  /** What buildctl said besides progress: the excerpt of the Dockerfile and the error. */
+  readonly problem: string;
+}
+
+/** One step of the build; copies of a step that share a progress group are one. */
+interface Step {
+  readonly number: number;
+  readonly name: string;
+  readonly stage: BuildStage;
+  readonly readers: Map<number, { readonly decoder: StringDecoder; readonly lines: LineReader }>;
+  isEnded: boolean;
+}
+
+const problemLines = 200;
+/** `[2/3] RUN make`, `[final 1/2] COPY . .`; taking a base image up is no step of its own. */
+const dockerfileStep = /^\[(?:.+ )?\d+\/\d+\] (?!FROM )/;
+
+export function createProgress({ secrets }: { readonly secrets: readonly string[] }): Progress {
+  const keys = new Map<string, string>();
+  const steps = new Map<string, Step>();
+  const cached = new Set<string>();
+  const shown = new Set<string>();
+  const problem: string[] = [];
+  let lastTime = new Date(0).toISOString();
+
+  function line(step: Step, at: string, text: string): ProgressLine {
+    lastTime = new Date(at).toISOString();
+    return { time: lastTime, stage: step.stage, text: `#${step.number} ${text}` };
+  }
+
+  function readVertex(vertex: Vertex): readonly ProgressLine[] {
+    const key = vertex.progressGroup?.id ?? vertex.digest;
+    keys.set(vertex.digest, key);
+    if (vertex.cached === true && dockerfileStep.test(vertex.name)) cached.add(key);
+    const at = vertex.started ?? vertex.completed;
+    if (at === null || at === undefined) return [];
+    const { step, lines } = startStep(key, vertex, at);
+    // The export is one vertex that is started again for the push.
+    if (typeof vertex.completed !== 'string') {
+      step.isEnded = false;
+      return lines;
+    }
+    return [...lines, ...endStep(step, vertex, vertex.completed)];
+  }
+
+  function startStep(key: string, vertex: Vertex, at: string): { step: Step; lines: readonly ProgressLine[] } {
+    const known = steps.get(key);
+    if (known !== undefined) return { step: known, lines: [] };
+    const name = maskText(plainLine(vertex.progressGroup?.name ?? vertex.name), secrets);
+    const step: Step = {
+      number: steps.size + 1,
+      name,
+      stage: stageOf(name),
+      readers: new Map(),
+      isEnded: false,
+    };
+    steps.set(key, step);
+    return { step, lines: [line(step, at, name)] };
+  }
+
+  function endStep(step: Step, vertex: Vertex, completed: string): readonly ProgressLine[] {
+    const rest = closeReaders(step, completed);
+    if (step.isEnded) return rest;
+    step.isEnded = true;
+    const text = endText(vertex, completed);
+    return [...rest, line(step, completed, maskText(text, secrets))];
+  }
+
+  function closeReaders(step: Step, at: string): readonly ProgressLine[] {
+    const lines = [...step.readers.values()].flatMap((reader) => [
+      ...reader.lines.push(reader.decoder.end()),
+      ...reader.lines.end(),
+    ]);
+    step.readers.clear();
+    return lines.map((text) => line(step, at, text));
+  }
+
+  function readLog({ vertex, stream, data, timestamp }: z.infer<typeof logSchema>): readonly ProgressLine[] {
+    const step = stepOf(vertex);
+    if (step === undefined) return [];
+    const reader = step.readers.get(stream) ?? {
+      decoder: new StringDecoder('utf8'),
+      lines: createLineReader(secrets),
+    };
+    step.readers.set(stream, reader);
+    const lines = reader.lines.push(reader.decoder.write(Buffer.from(data, 'base64')));
+    return lines.map((text) => line(step, timestamp, text));
+  }
+
+  function readStatus(status: z.infer<typeof statusSchema>): readonly ProgressLine[] {
+    const step = stepOf(status.vertex);
+    const key = `${status.vertex} ${status.id}`;
+    if (step === undefined || typeof status.completed !== 'string' || shown.has(key)) return [];
+    shown.add(key);
+    const size = status.current > 0 ? ` ${humanSize(status.current)}` : '';
+    return [line(step, status.completed, `${plainLine(status.id)}${size} done`)];
+  }
+
+  function readWarning({ vertex, short }: z.infer<typeof warningSchema>): readonly ProgressLine[] {
+    const step = stepOf(vertex);
+    const text = maskText(plainLine(Buffer.from(short, 'base64').toString('utf8')), secrets);
+    if (step === undefined || text === '' || shown.has(text)) return [];
+    shown.add(text);
+    return [line(step, lastTime, `WARNING: ${text}`)];
+  }
+
+  const stepOf = (digest: string): Step | undefined => steps.get(keys.get(digest) ?? digest);
+
+  return {
+    read(text) {
+      const message = parseMessage(text);
+      if (message === undefined) {
+        if (text.trim() !== '' && problem.push(maskText(text, secrets)) > problemLines) problem.shift();
+        return [];
+      }
+      // Within one message a vertex may stand several times: only its last state counts.
+      const vertexes = new Map((message.vertexes ?? []).map((vertex) => [vertex.digest, vertex]));
+      return [
+        ...[...vertexes.values()].filter((vertex) => typeof vertex.completed !== 'string').flatMap(readVertex),
+        ...(message.statuses ?? []).flatMap(readStatus),
+        ...(message.logs ?? []).flatMap(readLog),
+        ...[...vertexes.values()].filter((vertex) => typeof vertex.completed === 'string').flatMap(readVertex),
+        ...(message.warnings ?? []).flatMap(readWarning),
+      ];
+    },
+    end: () => [...steps.values()].flatMap((step) => closeReaders(step, lastTime)),
+    get cachedSteps() {
+      return cached.size;
+    },
+    get problem() {
+      return problem.join('\n');
+    },
+  };
+}
+
+function parseMessage(text: string): z.infer<typeof messageSchema> | undefined {
+  if (!text.startsWith('{')) return undefined;
+  try {
+    return messageSchema.parse(JSON.parse(text));
+  } catch {
+    // One unreadable line of progress is no reason to lose a build.
+    return {};
+  }
+}
+
+function endText(vertex: Vertex, completed: string): string {
+  if (typeof vertex.error === 'string' && vertex.error !== '') {
+    return vertex.error.includes('context canceled') ? 'CANCELED' : `ERROR: ${plainLine(vertex.error)}`;
+  }
+  if (vertex.cached === true) return 'CACHED';
+  const seconds = (Date.parse(completed) - Date.parse(vertex.started ?? completed)) / 1000;
+  return `DONE ${Math.max(0, seconds).toFixed(1)}s`;
+}
+
+function stageOf(name: string): BuildStage {
+  if (name.startsWith('[internal]')) return 'prepare';
+  return /^(exporting|pushing|\[auth\])/.test(name) ? 'push' : 'build';
+}
+
+function humanSize(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`;
+  if (bytes < 1_000_000) return `${(bytes / 1_000).toFixed(1)} kB`;
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
