@@ -21,17 +21,22 @@ export interface RegistryProcess {
 export interface RegistryProcessOptions {
   /** distribution's own sections, merged over ours: `auth`, `notifications`, `storage`. */
   readonly configuration?: Readonly<Record<string, unknown>>;
+  /** Where its folder is made; the system's temporary folder unless said otherwise. */
+  readonly under?: string;
 }
 
 const readyWithinMs = 20_000;
 
-export async function startRegistry({ configuration = {} }: RegistryProcessOptions = {}): Promise<RegistryProcess> {
+export async function startRegistry({
+  configuration = {},
+  under = tmpdir(),
+}: RegistryProcessOptions = {}): Promise<RegistryProcess> {
   const { registry } = await resolveTools(['registry'], {
     env: process.env,
     onProgress: () => undefined,
     signal: AbortSignal.timeout(600_000),
   });
-  const folder = await mkdtemp(join(tmpdir(), 'slipway-registry-'));
+  const folder = await mkdtemp(join(under, 'slipway-registry-'));
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
   await writeFile(join(folder, 'config.yml'), stringify({ ...basics({ folder, host }), ...configuration }));
