@@ -7,6 +7,7 @@ import { withLock } from '../tools/lock.ts';
 import { makeLayout, type Recipe, recipeKey } from './sample/base-images/make.ts';
 import { blobPath, type Document, readBlob } from './sample/base-images/oci-layout.ts';
 import { type Architecture, RELEASE } from './sample/base-images/rootfs.ts';
+import { StackError } from './stack-error.ts';
 
 /** Where the hosted base images stand in an instance's registry; BuildKit asks there for `docker.io/library/debian`. */
 export const BASE_IMAGE_REPOSITORY = 'slipway-base/library/debian';
@@ -108,7 +109,7 @@ async function readBaseImage(layout: string, tag: string): Promise<BaseImage> {
   const top = parseManifest({ mediaType, bytes: await readFile(join(layout, 'index.json')) });
   const pointer = top.kind === 'index' ? top.manifests[0] : undefined;
   if (pointer === undefined)
-    throw new Error(`${layout} is no OCI layout of a base image: delete the folder and start again.`);
+    throw new StackError(`${layout} is no OCI layout of a base image: delete the folder and start again.`);
   const index = await readBlob(layout, pointer);
   const children = parseManifest({ mediaType, bytes: index.bytes });
   const manifests = await Promise.all(

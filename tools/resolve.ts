@@ -174,8 +174,9 @@ async function build(
   const out = await mkdtemp(join(beside, UNFINISHED));
   try {
     await runProcess({
-      command: 'go',
-      args: goArguments(tool, { folder: sourceFolder(name), out }),
+      // The compiler ends with us, whatever way that is.
+      command: 'setpriv',
+      args: ['--pdeathsig', 'KILL', 'go', ...goArguments(tool, { folder: sourceFolder(name), out })],
       env: goEnvironment(tool, { env, toolchain }),
       signal,
       timeoutMs: BUILD_TIMEOUT_MS,
@@ -185,7 +186,9 @@ async function build(
     await rename(out, folder);
   } catch (error) {
     if (!(error instanceof ProcessFailed)) throw error;
-    throw new ToolError(`${name} ${tool.version} could not be compiled: ${error.message}`, { cause: error });
+    throw new ToolError(`${name} ${tool.version} could not be compiled: ${error.stderrTail.trim() || error.message}`, {
+      cause: error,
+    });
   } finally {
     await rm(out, { recursive: true, force: true });
   }

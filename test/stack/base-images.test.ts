@@ -192,7 +192,9 @@ describe('base images', () => {
 
   test('that cannot be made tell what mmdebstrap said and leave nothing behind', async () => {
     const own = await machine('echo "E: unable to fetch perl-base" >&2; exit 25');
-    await expect(makeBaseImages(own)).rejects.toThrow('E: unable to fetch perl-base');
+    await expect(makeBaseImages(own)).rejects.toThrow(
+      `mmdebstrap could not make the base image for linux/${nativeArchitecture()}: E: unable to fetch perl-base`,
+    );
     expect(await readdir(join(folder, 'cache/base-images'))).toEqual(['lock']);
   });
 });

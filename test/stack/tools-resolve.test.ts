@@ -118,7 +118,7 @@ describe('what stands in the way', () => {
       'bin/go': `[ "$1" = version ] && echo go1.26.8 && exit 0\necho "no space left on device" >&2; exit 1`,
     });
     await expect(resolveTools(['oras'], own)).rejects.toThrow(
-      /oras 1\.3\.3 could not be compiled: .*no space left on device/,
+      'oras 1.3.3 could not be compiled: no space left on device',
     );
     expect(await readdir(join(folder, 'cache/slipway/tools/oras'))).toEqual([]);
   });

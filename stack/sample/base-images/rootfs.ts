@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { runProcess } from '../../../activities/drivers/process.ts';
+import { ProcessFailed, runProcess } from '../../../activities/drivers/process.ts';
 import { definedOnly } from '../../../tools/plan.ts';
+import { StackError } from '../../stack-error.ts';
 
 /** The Debian release the hosted base images are made of. */
 export const RELEASE = 'bookworm';
@@ -67,7 +68,7 @@ export function publishedAt(inRelease: string): number {
   const date = /^Date: (.+)$/m.exec(inRelease)?.[1];
   const milliseconds = date === undefined ? Number.NaN : Date.parse(date);
   if (Number.isNaN(milliseconds))
-    throw new Error('The mirror answered without a release date: it is no Debian mirror.');
+    throw new StackError('The mirror answered without a release date: it is no Debian mirror.');
   return milliseconds / 1000;
 }
 
@@ -131,15 +132,21 @@ export async function makeRootfs(
   // As root it mounts /proc and /sys inside the tree. In namespaces of its own nobody else sees that, and all of it is gone
   // with the process, whatever way that ends; the tree itself stands beside the tar, where the caller tidies up.
   const isRoot = process.getuid?.() === 0;
-  const [first = '', ...rest] = isRoot
-    ? ['unshare', '--mount-proc', '--pid', '--fork', '--kill-child', ...program]
-    : program;
+  const apart = isRoot ? ['unshare', '--mount-proc', '--pid', '--fork', '--kill-child'] : [];
   const temporary = isRoot ? { TMPDIR: dirname(out) } : {};
-  await command(first, rest, {
-    env: { ...env, ...temporary, SOURCE_DATE_EPOCH: String(publishedAtSeconds) },
-    signal,
-    timeoutMs: MAKE_TIMEOUT_MS,
-  });
+  try {
+    await command('setpriv', ['--pdeathsig', 'KILL', ...apart, ...program], {
+      env: { ...env, ...temporary, SOURCE_DATE_EPOCH: String(publishedAtSeconds) },
+      signal,
+      timeoutMs: MAKE_TIMEOUT_MS,
+    });
+  } catch (error) {
+    if (!(error instanceof ProcessFailed)) throw error;
+    throw new StackError(
+      `mmdebstrap could not make the base image for linux/${order.architecture}: ${error.stderrTail.trim() || error.message}`,
+      { cause: error },
+    );
+  }
 }
 
 async function command(
