@@ -1,0 +1,151 @@
+import type {
+  Delivery,
+  Instance,
+  LogLine,
+  LogPage,
+  Page,
+  Problem,
+  Run,
+  RunEvent,
+  ScanFinding,
+  Session,
+} from './api-types.ts';
+import type { RecordFilters } from './path-builder.ts';
+import { query } from './path-builder.ts';
+
+/** An answer that is not a success, or none at all (`status` 0). */
+export class ApiProblem extends Error {
+  readonly status: number;
+  readonly problem: Problem;
+
+  constructor(problem: Problem, options?: ErrorOptions) {
+    super(problem.detail ?? problem.title ?? `HTTP ${problem.status}`, options);
+    this.name = 'ApiProblem';
+    this.status = problem.status;
+    this.problem = problem;
+  }
+}
+
+const readTimeoutMs = 20_000;
+
+interface Call {
+  readonly method?: 'GET' | 'POST' | 'DELETE';
+  readonly body?: unknown;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One request; a body makes it JSON. Throws `ApiProblem` for everything but a success. */
+async function send(path: string, { method = 'GET', body, signal }: Call = {}): Promise<Response> {
+  const headers: Record<string, string> = { accept: 'application/json' };
+  if (method !== 'GET') {
+    headers['x-requested-with'] = 'slipway-console';
+    headers['content-type'] = 'application/json';
+  }
+  const limit = AbortSignal.timeout(readTimeoutMs);
+  const response = await fetch(path, {
+    method,
+    headers,
+    credentials: 'same-origin',
+    signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+    ...(method === 'POST' ? { body: JSON.stringify(body ?? {}) } : {}),
+  }).catch((error: unknown) => {
+    if (signal?.aborted === true) throw error;
+    throw new ApiProblem({ status: 0 }, { cause: error });
+  });
+  if (response.ok) return response;
+  throw new ApiProblem(await readProblem(response));
+}
+
+async function readProblem(response: Response): Promise<Problem> {
+  const requestId = response.headers.get('x-request-id');
+  const problem: Partial<Problem> = await response.json().catch(() => ({}));
+  return { ...(requestId === null ? {} : { requestId }), ...problem, status: response.status };
+}
+
+async function get<Answer>(path: string, signal?: AbortSignal): Promise<Answer> {
+  const response = await send(path, { signal });
+  const answer: Answer = await response.json();
+  return answer;
+}
+
+/** The rows of one page of the Record list. */
+export const recordPageSize = 30;
+
+export function listRuns(filters: RecordFilters, signal?: AbortSignal): Promise<Page<Run>> {
+  return get(`/v1/runs${query({ limit: recordPageSize, ...filters })}`, signal);
+}
+
+export function fetchRun(id: string, signal?: AbortSignal): Promise<Run> {
+  return get(`/v1/runs/${encodeURIComponent(id)}`, signal);
+}
+
+export function listRunEvents(id: string, signal?: AbortSignal): Promise<Page<RunEvent>> {
+  return get(`/v1/runs/${encodeURIComponent(id)}/events?limit=100`, signal);
+}
+
+export async function cancelRun(id: string): Promise<void> {
+  await send(`/v1/runs/${encodeURIComponent(id)}/cancel`, { method: 'POST' });
+}
+
+/** `limit` lines after the first `offset` ones. */
+export function fetchLog(
+  build: string,
+  { offset, limit, platform }: { offset: number; limit: number; platform?: string | undefined },
+  signal?: AbortSignal,
+): Promise<LogPage> {
+  return get(`/v1/builds/${encodeURIComponent(build)}/log${query({ offset, limit, platform })}`, signal);
+}
+
+export function searchLog(build: string, q: string, signal?: AbortSignal): Promise<{ items: readonly LogLine[] }> {
+  return get(`/v1/builds/${encodeURIComponent(build)}/log/search${query({ q })}`, signal);
+}
+
+export function rawLogUrl(build: string): string {
+  return `/v1/builds/${encodeURIComponent(build)}/log/raw`;
+}
+
+/** The live log after line `after`; the browser's own `Last-Event-ID` continues it from there. */
+export function logStreamUrl(build: string, after: number): string {
+  return `/v1/builds/${encodeURIComponent(build)}/log/stream${query({ after })}`;
+}
+
+/** One state stream for everything the console shows. */
+export function eventsUrl(): string {
+  return '/v1/events?topics=runs';
+}
+
+export function listFindings(scan: string, cursor: string, signal?: AbortSignal): Promise<Page<ScanFinding>> {
+  return get(`/v1/scans/${encodeURIComponent(scan)}/findings${query({ limit: 100, cursor })}`, signal);
+}
+
+export function scanReportUrl(scan: string, format: 'json' | 'cyclonedx'): string {
+  return `/v1/scans/${encodeURIComponent(scan)}/report?format=${format}`;
+}
+
+export function fetchDelivery(id: string, signal?: AbortSignal): Promise<Delivery> {
+  return get(`/v1/deliveries/${encodeURIComponent(id)}`, signal);
+}
+
+export async function resendDelivery(id: string): Promise<void> {
+  await send(`/v1/deliveries/${encodeURIComponent(id)}/resend`, { method: 'POST' });
+}
+
+export function fetchInstance(name: string, signal?: AbortSignal): Promise<Instance> {
+  return get(`/v1/instances/${encodeURIComponent(name)}`, signal);
+}
+
+/** The administrator's token, or the code of a printed address, which works once. */
+export type Login = { readonly token: string } | { readonly code: string };
+
+/** Turns a login into the session cookie. */
+export async function signIn(login: Login): Promise<void> {
+  await send('/v1/sessions', { method: 'POST', body: login });
+}
+
+export function fetchSession(signal?: AbortSignal): Promise<Session> {
+  return get('/v1/sessions/current', signal);
+}
+
+export async function signOut(): Promise<void> {
+  await send('/v1/sessions/current', { method: 'DELETE' });
+}

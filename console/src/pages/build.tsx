@@ -1,0 +1,11 @@
+import type { ReactNode } from 'react';
+import type { BuildStep, Run } from '../api-types.ts';
+import { messages } from '../messages/index.ts';
+import { BuildLog } from './build-log.tsx';
+
+/** What the build printed, live. */
+export function BuildPanel({ run, step }: { run: Run; step: BuildStep }): ReactNode {
+  const build = step.result?.build ?? run.build ?? null;
+  if (build === null) return <p className="muted">{messages.build.noBuild}</p>;
+  return <BuildLog key={build} build={build} runId={run.id} />;
+}

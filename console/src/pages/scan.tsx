@@ -1,0 +1,119 @@
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { useEffect } from 'react';
+import type { ReactNode } from 'react';
+import type { Severity } from '../../../domain/scan.ts';
+import { listFindings, scanReportUrl } from '../api.ts';
+import type { ScanResult, ScanStep } from '../api-types.ts';
+import { mergeFindings } from '../findings.ts';
+import { messages } from '../messages/index.ts';
+import { fixableCount } from '../step-summary.ts';
+import { DownloadIcon } from '../ui/icons.tsx';
+import { ErrorPanel, Facts, LoadingPanel } from '../ui/panels.tsx';
+import { SeverityCount } from '../ui/severity.tsx';
+import { Time } from '../ui/time.tsx';
+import { wordProblem, wordReason } from '../words.ts';
+import { TagList } from './push.tsx';
+import { FindingTable } from './scan-findings.tsx';
+
+/** The verdict, the rule that made it, and every finding. */
+export function ScanPanel({ step }: { step: ScanStep }): ReactNode {
+  const { result } = step;
+  if (result === null) return <p className="muted">{wordReason(step.reason) || messages.record.nothingYet}</p>;
+  return (
+    <>
+      <SeverityCounts result={result} />
+      <Facts items={scanFacts(result)} />
+      <p className="links">
+        {(['json', 'cyclonedx'] as const).map((format) => (
+          <a key={format} href={scanReportUrl(result.scan, format)} download className="with-icon">
+            <DownloadIcon /> {format === 'json' ? messages.scan.reportJson : messages.scan.reportSbom}
+          </a>
+        ))}
+      </p>
+      <Findings step={step} result={result} />
+    </>
+  );
+}
+
+const severityOrder: readonly Severity[] = ['critical', 'high', 'medium', 'low', 'unknown'];
+
+function SeverityCounts({ result }: { result: ScanResult }): ReactNode {
+  return (
+    <ul className="severities" aria-label={messages.scan.counts}>
+      {severityOrder.map((severity) => (
+        <li key={severity}>
+          <SeverityCount severity={severity} count={result.counts[severity]} />
+        </li>
+      ))}
+      <li className="muted">{messages.scan.fixable(fixableCount(result.fixable))}</li>
+    </ul>
+  );
+}
+
+function scanFacts(result: ScanResult): readonly (readonly [string, ReactNode])[] {
+  const { scan } = messages;
+  const facts: (readonly [string, ReactNode])[] = [
+    [scan.rule, result.rule === null ? scan.noRule : <code key="rule">{result.rule}</code>],
+  ];
+  for (const engine of result.engines) facts.push([scan.engine, <EngineWords key={engine.name} engine={engine} />]);
+  if (result.backup !== undefined && result.backup.length > 0) {
+    facts.push([scan.backedUp, <TagList key="backup" tags={result.backup} />]);
+  }
+  return facts;
+}
+
+function EngineWords({ engine }: { engine: ScanResult['engines'][number] }): ReactNode {
+  const { scan } = messages;
+  return (
+    <>
+      {engine.name} {engine.version}, {scan.data}{' '}
+      {engine.dataUpdatedAt === null ? scan.dataUnknown : <Time at={engine.dataUpdatedAt} />}{' '}
+      {engine.isSampleData === true && (
+        <span className="label-sample" title={scan.sampleHint}>
+          {scan.sample}
+        </span>
+      )}
+    </>
+  );
+}
+
+/** Rows fetched at most; an image with more is read from its report. */
+const findingsMax = 5_000;
+
+function Findings({ step, result }: { step: ScanStep; result: ScanResult }): ReactNode {
+  const pages = useInfiniteQuery({
+    queryKey: ['findings', result.scan, result.verdict],
+    queryFn: ({ pageParam, signal }) => listFindings(result.scan, pageParam, signal),
+    initialPageParam: '',
+    getNextPageParam: ({ nextCursor }) => nextCursor ?? undefined,
+    staleTime: 60_000,
+  });
+  const findings = pages.data?.pages.flatMap(({ items }) => items) ?? [];
+  const isMore = pages.hasNextPage && findings.length < findingsMax;
+  const { fetchNextPage, isFetching } = pages;
+  useEffect(() => {
+    if (isMore && !isFetching) void fetchNextPage();
+  }, [isMore, isFetching, fetchNextPage]);
+
+  if (pages.isPending) return <LoadingPanel rows={6} label={messages.scan.findings} />;
+  if (pages.isError) return <ErrorPanel problem={wordProblem(pages.error)} onRetry={() => void pages.refetch()} />;
+  if (findings.length === 0) return <NothingFound step={step} />;
+  return (
+    <>
+      {pages.hasNextPage && !isMore && <p>{messages.scan.cut(findings.length)}</p>}
+      <FindingTable rows={mergeFindings(findings)} />
+    </>
+  );
+}
+
+const unscannableWords: Readonly<Record<string, string>> = {
+  no_packages: messages.scan.noPackages,
+  data_missing: messages.scan.noData,
+  data_too_old: messages.scan.oldData,
+};
+
+/** "Clean" and "nothing was examined" are different answers. */
+function NothingFound({ step }: { step: ScanStep }): ReactNode {
+  const why = step.children.map(({ result }) => result?.unscannable ?? '').find((each) => each !== '');
+  return <p>{why === undefined ? messages.scan.none : (unscannableWords[why] ?? messages.scan.noPackages)}</p>;
+}

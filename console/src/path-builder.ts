@@ -1,0 +1,32 @@
+import type { RunResult, RunStatus, StepName } from '../../domain/record.ts';
+
+/** Filters of the Record list as they stand in its address. */
+export type RecordFilters = {
+  readonly result?: RunResult;
+  readonly status?: RunStatus;
+  readonly repository?: string;
+  readonly chain?: string;
+  readonly ref?: string;
+  readonly tag?: string;
+  readonly commit?: string;
+  readonly cursor?: string;
+};
+
+/** Every address of the console; nothing else writes one down. */
+export const paths = {
+  home: (): string => '/',
+  login: (next?: string): string => `/login${query({ next })}`,
+  records: (filters: RecordFilters = {}): string => `/records${query(filters)}`,
+  record: (runId: string, { step, line }: { step?: StepName; line?: number } = {}): string =>
+    `/records/${encodeURIComponent(runId)}${query({ step })}${line === undefined ? '' : `#L${line}`}`,
+} as const;
+
+/** `?a=b` of the members that have a value, in their order; empty without any. */
+export function query(members: Readonly<Record<string, string | number | boolean | undefined>>): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(members)) {
+    if (value !== undefined && value !== '') search.set(name, String(value));
+  }
+  const text = search.toString();
+  return text === '' ? '' : `?${text}`;
+}
