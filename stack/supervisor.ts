@@ -150,7 +150,6 @@ async function untilReady(
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Error && error.name === 'AbortError' && error.cause instanceof Error) return error.cause.message;
   if (error instanceof Error && error.name === 'TimeoutError') return 'was not ready in time';
   return error instanceof Error ? error.message : 'did not start';
 }

@@ -8,7 +8,8 @@ export async function waitFor(isTrue: () => Promise<boolean>, signal: AbortSigna
   for (;;) {
     signal.throwIfAborted();
     if (await isTrue().catch(() => false)) return;
-    await delay(POLL_MS, undefined, { signal });
+    // Ends early with the signal, whose own reason is then thrown above.
+    await delay(POLL_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 

@@ -31,7 +31,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    await waitFor(() => part.isReady(), AbortSignal.timeout(60_000));
+    await waitFor(() => part.isReady(() => logTail(logFile, 20)), AbortSignal.timeout(60_000));
     project.provide('postgresUrl', postgresUrl({ port, password }));
     return stop;
   } catch (error) {

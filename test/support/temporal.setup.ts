@@ -23,6 +23,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const { temporal } = await resolveTools(['temporal'], {
     env: process.env,
     onProgress: (line) => process.stderr.write(`${line}\n`),
+    signal: new AbortController().signal,
   });
   const folder = await mkdtemp(join(tmpdir(), 'slipway-temporal-'));
   const port = await freePort();
