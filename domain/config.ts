@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defaultTimings } from './chain.ts';
+import type { EgressPolicy, EgressServer } from './egress.ts';
 import { defaultRegions } from './instance.ts';
 import { workerRoles } from './task-queues.ts';
 
@@ -70,7 +71,9 @@ const environmentSchema = z.object({
   SLIPWAY_REGIONS: list(defaultRegions),
   /** What outgoing calls may reach: external, private, loopback, CIDR, host globs. */
   SLIPWAY_EGRESS_ALLOW: list(['external']),
-  SLIPWAY_EGRESS_PORTS: list(['443', '8443']),
+  SLIPWAY_EGRESS_PORTS: list(['443', '8443']).pipe(
+    z.array(z.string().regex(/^(any|\d{1,5})$/, { message: 'must be ports, or any' })),
+  ),
   SLIPWAY_EGRESS_HTTP: flag,
   SLIPWAY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
   /** Durations of the runs that this process starts. */
@@ -122,4 +125,24 @@ function read<Schema extends z.ZodType>(schema: Schema, env: Environment): z.out
   const parsed = schema.safeParse(env);
   if (parsed.success) return parsed.data;
   throw new ConfigInvalid(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+}
+
+/** Where outgoing calls may go; our own PostgreSQL, Temporal and object store never. */
+export function egressPolicyOf(config: Config): EgressPolicy {
+  const ports = config.SLIPWAY_EGRESS_PORTS;
+  return {
+    allow: config.SLIPWAY_EGRESS_ALLOW,
+    denied: [
+      serverOf(config.SLIPWAY_POSTGRES_URL, 5432),
+      serverOf(`tcp://${config.SLIPWAY_TEMPORAL_ADDRESS}`, 7233),
+      serverOf(config.SLIPWAY_OBJECT_STORE_ENDPOINT, 443),
+    ],
+    ports: ports.includes('any') ? 'any' : ports.map(Number),
+    isHttpAllowed: config.SLIPWAY_EGRESS_HTTP,
+  };
+}
+
+function serverOf(url: string, defaultPort: number): EgressServer {
+  const { hostname, port } = new URL(url);
+  return { host: hostname, port: port === '' ? defaultPort : Number(port) };
 }

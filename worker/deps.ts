@@ -1,0 +1,95 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { sweepWorkspaces } from '../activities/build.ts';
+import { createBuildkit } from '../activities/drivers/buildkit.ts';
+import { createEgress } from '../activities/drivers/egress.ts';
+import { createGit } from '../activities/drivers/git.ts';
+import { createLoginTokens } from '../activities/drivers/login-token.ts';
+import { createObjectStore } from '../activities/drivers/object-store.ts';
+import { runProcess } from '../activities/drivers/process.ts';
+import { createRegistries } from '../activities/drivers/registries.ts';
+import { imageCopy } from '../activities/drivers/registry-copy.ts';
+import { createSecretBox, parseKeyFile } from '../activities/drivers/secret-box.ts';
+import { parseTokenKey } from '../activities/drivers/token-key.ts';
+import { createTrivy } from '../activities/drivers/trivy.ts';
+import { createWebhookSender } from '../activities/drivers/webhook.ts';
+import { createActivities } from '../activities/index.ts';
+import type { Activities } from '../activities/index.ts';
+import { createDatabase } from '../db/database.ts';
+import { findInstance } from '../db/repositories/instance.ts';
+import { openSecret } from '../db/repositories/secret.ts';
+import type { Architecture } from '../domain/build.ts';
+import { egressPolicyOf } from '../domain/config.ts';
+import type { WorkerConfig } from '../domain/config.ts';
+
+/** What a worker process is made of. */
+export interface WorkerDeps {
+  readonly activities: Activities;
+  /** Architectures the build daemon offers; none without the role `build`. */
+  readonly platforms: readonly Architecture[];
+  close(): Promise<void>;
+}
+
+/** Wires the drivers and the activities of one worker process, and sweeps what an earlier one left. */
+export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promise<WorkerDeps> {
+  const clock = () => new Date();
+  const workDir = config.SLIPWAY_WORK_DIR;
+  await mkdir(workDir, { recursive: true, mode: 0o700 });
+  await sweepWorkspaces(workDir);
+
+  const db = createDatabase({
+    url: config.SLIPWAY_POSTGRES_URL,
+    onPoolError: (error) => log.warn({ error: error.message }, 'a database connection was lost'),
+  });
+  const secretBox = createSecretBox({ keys: parseKeyFile(await readFile(config.SLIPWAY_KEY_FILE, 'utf8')) });
+  const policy = egressPolicyOf(config);
+  const egress = createEgress({ policy });
+  const registries = createRegistries({
+    findInstance: (idOrName) => findInstance(db, idOrName),
+    loginTokens: createLoginTokens({ key: parseTokenKey(await readFile(config.SLIPWAY_TOKEN_KEY_FILE, 'utf8')) }),
+    openSecret: (ref) => openSecret(db, secretBox, ref),
+    publicUrl: config.SLIPWAY_URL,
+    dispatcher: egress.dispatcher,
+  });
+  const buildkit = createBuildkit({
+    buildctl: config.SLIPWAY_TOOL_BUILDCTL ?? 'buildctl',
+    address: config.SLIPWAY_BUILDKIT_ADDRESS ?? 'unix:///run/buildkit/buildkitd.sock',
+  });
+  const activities = createActivities({
+    db,
+    clock,
+    workDir,
+    registries,
+    imageCopy,
+    buildkit,
+    random: Math.random,
+    git: createGit({ path: process.env['PATH'] ?? '', isHttpAllowed: policy.isHttpAllowed }),
+    objectStore: createObjectStore({
+      endpoint: config.SLIPWAY_OBJECT_STORE_ENDPOINT,
+      region: config.SLIPWAY_OBJECT_STORE_REGION,
+      bucket: config.SLIPWAY_OBJECT_STORE_BUCKET,
+      accessKeyId: config.SLIPWAY_OBJECT_STORE_ACCESS_KEY,
+      secretAccessKey: config.SLIPWAY_OBJECT_STORE_SECRET_KEY,
+    }),
+    trivy: createTrivy({
+      trivy: config.SLIPWAY_TOOL_TRIVY ?? 'trivy',
+      cacheDir: config.SLIPWAY_TRIVY_CACHE_DIR,
+      workDir,
+      databaseRepository: config.SLIPWAY_TRIVY_DB_REPOSITORY,
+      runProcess,
+      clock,
+      onDownloadFailed: (error) => log.warn({ error: String(error) }, 'the vulnerability data could not be renewed'),
+    }),
+    webhook: createWebhookSender({ openEgress: ({ ca }) => createEgress({ policy, ...(ca === undefined ? {} : { ca }) }), clock }),
+    openSecret: (ref: string) => openSecret(db, secretBox, ref),
+  });
+  const hasBuildRole = config.SLIPWAY_WORKER_ROLES.includes('build');
+  return {
+    activities,
+    platforms: hasBuildRole ? await buildkit.platforms({ signal: AbortSignal.timeout(60_000) }) : [],
+    close: async () => {
+      await egress.close();
+      await db.destroy();
+    },
+  };
+}
