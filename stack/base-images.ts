@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat } from 'node:fs/pro
 import { join } from 'node:path';
 import type { RegistryClient } from '../activities/drivers/registry.ts';
 import { type Descriptor, manifestMediaTypes, parseManifest } from '../domain/image-manifest.ts';
+import { baseImageNamespace } from '../domain/instance.ts';
 import { withLock } from '../tools/lock.ts';
 import { makeLayout, type Recipe, recipeKey } from './sample/base-images/make.ts';
 import { blobPath, type Document, readBlob } from './sample/base-images/oci-layout.ts';
@@ -10,7 +11,7 @@ import { type Architecture, RELEASE } from './sample/base-images/rootfs.ts';
 import { StackError } from './stack-error.ts';
 
 /** Where the hosted base images stand in an instance's registry; BuildKit asks there for `docker.io/library/debian`. */
-export const BASE_IMAGE_REPOSITORY = 'slipway-base/library/debian';
+const BASE_IMAGE_REPOSITORY = `${baseImageNamespace}/library/debian`;
 
 /** `unpatched` lacks every security update since the release's last edition, so that the sample has something to find. */
 const RECIPES: readonly Omit<Recipe, 'architectures'>[] = [

@@ -9,7 +9,7 @@ export interface ChangelogEntry {
 }
 
 /** One bullet with its continuation lines joined; `context` is the text of the bullets it stands under. */
-export interface ChangelogItem {
+interface ChangelogItem {
   readonly text: string;
   readonly context: string;
 }
