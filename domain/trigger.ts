@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import type { Reason } from './errors.ts';
 import { limits } from './limits.ts';
+import type { StepState } from './record.ts';
 import { regexpMatches } from './regexp.ts';
 import { regexpField } from './replicate.ts';
 
@@ -73,6 +75,20 @@ export function triggerFires(trigger: { readonly condition: TriggerCondition }, 
   }
 }
 
+/** Why the trigger does not fire for this tag. */
+export function notFiringReason({ condition }: { readonly condition: TriggerCondition }, tag: string): Reason {
+  const why = {
+    all: 'it fires for every tag',
+    regexp: `it does not match ${condition.kind === 'regexp' ? condition.regexp : ''}`,
+    tags: "it is not in the trigger's list",
+  }[condition.kind];
+  return {
+    code: 'trigger.not_matching',
+    params: { tag, condition: condition.kind },
+    text: `Not called for the tag ${tag}: ${why}`,
+  };
+}
+
 /** The delays before each attempt in milliseconds: at once, then ten attempts over 75 h 35 min in all (docs/product.md, section 11). */
 export const triggerLadderMs: readonly number[] = [
   0,
@@ -86,6 +102,48 @@ export const triggerLadderMs: readonly number[] = [
   20 * 3_600_000,
   24 * 3_600_000,
 ];
+
+/** Why an attempt got no answer; `unknown`: the process that asked did not live to see it, so the receiver may have been called. */
+export const attemptErrors = [
+  'timeout',
+  'dns',
+  'connect',
+  'tls',
+  'blocked',
+  'closed',
+  'protocol',
+  'busy',
+  'unknown',
+] as const;
+export type AttemptError = (typeof attemptErrors)[number];
+
+const attemptErrorWords: Readonly<Record<AttemptError, string>> = {
+  timeout: 'The receiver did not answer in time',
+  dns: "The receiver's name could not be resolved",
+  connect: 'No connection to the receiver could be made',
+  tls: "The receiver's certificate was not accepted, or it does not speak TLS",
+  blocked: 'The administrator does not allow calls to this address',
+  closed: 'The receiver closed the connection without an answer',
+  protocol: 'The receiver answered something that is not HTTP',
+  busy: 'Too many calls to this trigger are under way',
+  unknown: 'Unknown whether the receiver was called; it was called again',
+};
+
+/** One sentence about an attempt that was not answered with 2xx. */
+export function attemptReason({
+  statusCode,
+  errorClass,
+}: {
+  statusCode: number | null;
+  errorClass: AttemptError | null;
+}): Reason {
+  if (statusCode !== null) {
+    const text = `The receiver answered ${statusCode}${statusCode >= 300 && statusCode < 400 ? ', and redirects are not followed' : ''}`;
+    return { code: 'trigger.attempt_failed', params: { statusCode }, text };
+  }
+  const error = errorClass ?? 'unknown';
+  return { code: 'trigger.attempt_failed', params: { error }, text: attemptErrorWords[error] };
+}
 
 /** How one attempt ended, as the next delay needs it. */
 export interface AttemptEnd {
@@ -113,9 +171,44 @@ export function nextAttemptDelayMs(
   return isBusy ? 2 * spread : spread;
 }
 
-/** How long a trigger has failed without one success between: both null after a success. */
+/** What the Record shows of one trigger: a state and its reason. */
+export interface TriggerProgress {
+  readonly state: StepState;
+  readonly reason: Reason | null;
+}
+
+const openStatuses: readonly DeliveryStatus[] = ['waiting', 'sending', 'retrying'];
+
+/** The state of a trigger on a Record, from all its deliveries of the run. */
+export function triggerProgress(
+  deliveries: readonly { readonly status: DeliveryStatus; readonly reason: Reason | null }[],
+): TriggerProgress {
+  const having = (...statuses: readonly DeliveryStatus[]) =>
+    deliveries.filter(({ status }) => statuses.includes(status));
+  const reasonOf = (found: typeof deliveries) => found.find(({ reason }) => reason !== null)?.reason ?? null;
+  if (having(...openStatuses).length > 0) return { state: 'running', reason: reasonOf(having('retrying')) };
+  if (having('failed').length > 0) return { state: 'failed', reason: reasonOf(having('failed')) };
+  if (having('canceled').length > 0) return { state: 'canceled', reason: null };
+  if (having('delivered').length > 0) return { state: 'success', reason: null };
+  return { state: 'skipped', reason: reasonOf(having('untriggered')) };
+}
+
+const deliveredLate: Reason = {
+  code: 'trigger.delivered_late',
+  params: {},
+  text: 'Delivered late: the receiver answered after the step had ended',
+};
+
+/** What is shown after the step has ended: later deliveries may better it, and nothing undoes a success. */
+export function progressAfterEnd(shown: TriggerProgress, now: TriggerProgress): TriggerProgress {
+  if (shown.state === 'running' || shown.state === 'waiting') return now;
+  if (shown.state !== 'success' && now.state === 'success') return { state: 'success', reason: deliveredLate };
+  return shown;
+}
+
+/** How long a trigger has failed without one success between. */
 export interface FailureSpan {
-  /** The newest failure that may open the span. */
+  /** The failure that may open the span; null after a success, and when the trigger was enabled again. */
   readonly firstFailureAt: Date | null;
   /** Start of the span: set once a second failure follows within 24 h. */
   readonly failingSince: Date | null;
@@ -127,10 +220,10 @@ const spanOpensWithinMs = 24 * 3_600_000;
 
 /** The span after one more failed attempt; a lone failure older than a day opens none (docs/product.md, section 11). */
 export function failureSpan({ firstFailureAt, failingSince }: FailureSpan, now: Date): FailureSpan {
+  if (firstFailureAt === null) return { firstFailureAt: now, failingSince: null };
   if (failingSince !== null) return { firstFailureAt, failingSince };
-  if (firstFailureAt === null || now.getTime() - firstFailureAt.getTime() > spanOpensWithinMs)
-    return { firstFailureAt: now, failingSince: null };
-  return { firstFailureAt, failingSince: firstFailureAt };
+  const isWithin = now.getTime() - firstFailureAt.getTime() <= spanOpensWithinMs;
+  return isWithin ? { firstFailureAt, failingSince: firstFailureAt } : { firstFailureAt: now, failingSince: null };
 }
 
 /** Whether only failures for five days switch the trigger off. */
@@ -148,100 +241,3 @@ export const deliveryStatuses = [
   'canceled',
 ] as const;
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
-
-/** What happened to one tag: the material of every body format. Times are RFC 3339. */
-export interface ImageUpdated {
-  readonly instance: string;
-  readonly region: string;
-  readonly namespace: string;
-  readonly repository: string;
-  readonly repositoryType: 'public' | 'private';
-  readonly repositoryCreatedAt: string;
-  readonly tag: string;
-  readonly digest: string;
-  readonly previousDigest: string | null;
-  readonly architectures: readonly string[];
-  readonly commit: string | null;
-  readonly run: string | null;
-  readonly sequence: number;
-  readonly at: string;
-}
-
-/** The body of one delivery in the trigger's format, as the exact text that is signed and sent. */
-export function triggerBody(format: TriggerDefinition['format'], update: ImageUpdated): string {
-  return JSON.stringify(format === 'acr' ? acrBody(update) : standardBody(update));
-}
-
-/** Member by member, so that the text depends on nothing but the values. */
-function standardBody(update: ImageUpdated) {
-  const { instance, region, namespace, repository, tag, digest, previousDigest } = update;
-  const { architectures, commit, run, sequence } = update;
-  return {
-    type: 'image.updated',
-    timestamp: update.at,
-    data: {
-      instance,
-      region,
-      namespace,
-      repository,
-      tag,
-      digest,
-      previousDigest,
-      architectures,
-      commit,
-      run,
-      sequence,
-    },
-  };
-}
-
-function acrBody(update: ImageUpdated) {
-  return {
-    push_data: { digest: update.digest, pushed_at: acrTime(update.at), tag: update.tag },
-    repository: {
-      date_created: acrTime(update.repositoryCreatedAt),
-      name: update.repository,
-      namespace: update.namespace,
-      region: update.region,
-      repo_authentication_type: 'NO_CERTIFIED',
-      repo_full_name: `${update.namespace}/${update.repository}`,
-      repo_origin_type: 'NO_CERTIFIED',
-      repo_type: update.repositoryType.toUpperCase(),
-    },
-  };
-}
-
-/** `yyyy-MM-dd HH:mm:ss` in UTC+8, as ACR writes times. */
-function acrTime(at: string): string {
-  return new Date(Date.parse(at) + 8 * 3_600_000).toISOString().slice(0, 19).replace('T', ' ');
-}
-
-/** What a test message names: the trigger and where it stands; it moves nothing. Times are RFC 3339. */
-export interface TriggerTest {
-  readonly instance: string;
-  readonly region: string;
-  readonly namespace: string;
-  /** null: the trigger is the namespace's. */
-  readonly repository: string | null;
-  readonly trigger: string;
-  readonly at: string;
-}
-
-/** The body of a test message; in ACR's form, which knows no type, a tag that cannot be mistaken for an image. */
-export function triggerTestBody(format: TriggerDefinition['format'], { at, ...data }: TriggerTest): string {
-  if (format === 'standard') return JSON.stringify({ type: 'test', timestamp: at, data });
-  return triggerBody('acr', {
-    ...data,
-    repository: data.repository ?? 'test',
-    repositoryType: 'private',
-    repositoryCreatedAt: at,
-    tag: 'slipway-test',
-    digest: `sha256:${'0'.repeat(64)}`,
-    previousDigest: null,
-    architectures: [],
-    commit: null,
-    run: null,
-    sequence: 0,
-    at,
-  });
-}

@@ -1,16 +1,20 @@
 import { expect, test } from 'vitest';
 import {
+  attemptReason,
   failureSpan,
   isWornOut,
   nextAttemptDelayMs,
   noFailures,
-  triggerBody,
+  notFiringReason,
+  progressAfterEnd,
   triggerFires,
   triggerLadderMs,
+  triggerProgress,
   triggerSchema,
-  triggerTestBody,
 } from '../../domain/trigger.ts';
-import type { AttemptEnd, ImageUpdated } from '../../domain/trigger.ts';
+import type { AttemptEnd } from '../../domain/trigger.ts';
+import { triggerBody, triggerTestBody } from '../../domain/trigger-body.ts';
+import type { ImageUpdated } from '../../domain/trigger-body.ts';
 
 const update: ImageUpdated = {
   instance: 'hangzhou',
@@ -151,6 +155,57 @@ test('a test message says that it is one, in every form', () => {
   });
 });
 
+test.each([
+  [['delivered', 'untriggered'], 'success'],
+  [['delivered', 'retrying'], 'running'],
+  [['failed', 'waiting'], 'running'],
+  [['failed', 'delivered'], 'failed'],
+  [['canceled', 'delivered'], 'canceled'],
+  [['untriggered', 'untriggered'], 'skipped'],
+] as const)('a trigger with deliveries %j is shown as %s', (statuses, expected) => {
+  expect(triggerProgress(statuses.map((status) => ({ status, reason: null }))).state).toBe(expected);
+});
+
+test('a trigger that waits says why', () => {
+  const reason = attemptReason({ statusCode: 503, errorClass: null });
+  expect(
+    triggerProgress([
+      { status: 'delivered', reason: null },
+      { status: 'retrying', reason },
+    ]),
+  ).toEqual({ state: 'running', reason });
+});
+
+test('after the step has ended, a delivery may come late, and nothing undoes a success', () => {
+  const failed = { state: 'failed', reason: null } as const;
+  const success = { state: 'success', reason: null } as const;
+  const running = { state: 'running', reason: null } as const;
+  expect(progressAfterEnd(running, failed)).toEqual(failed);
+  expect(progressAfterEnd(failed, running)).toEqual(failed);
+  expect(progressAfterEnd(failed, success)).toMatchObject({
+    state: 'success',
+    reason: { code: 'trigger.delivered_late' },
+  });
+  expect(progressAfterEnd(success, failed)).toEqual(success);
+});
+
+test.each([
+  [{ statusCode: 500, errorClass: null }, 'The receiver answered 500'],
+  [{ statusCode: 302, errorClass: null }, 'The receiver answered 302, and redirects are not followed'],
+  [{ statusCode: null, errorClass: 'timeout' }, 'The receiver did not answer in time'],
+  [{ statusCode: null, errorClass: 'blocked' }, 'The administrator does not allow calls to this address'],
+] as const)('the attempt %j is told as "%s"', (end, text) => {
+  expect(attemptReason(end)).toMatchObject({ code: 'trigger.attempt_failed', text });
+});
+
+test.each([
+  [{ kind: 'regexp', regexp: 'v[0-9]+' }, 'Not called for the tag latest: it does not match v[0-9]+'],
+  [{ kind: 'tags', tags: ['v1'] }, "Not called for the tag latest: it is not in the trigger's list"],
+] as const)('a tag that the condition %j leaves out is told so', (condition, text) => {
+  const written = 'tags' in condition ? { ...condition, tags: [...condition.tags] } : condition;
+  expect(notFiringReason({ condition: written }, 'latest').text).toBe(text);
+});
+
 const minutes = (count: number) => new Date(Date.UTC(2026, 0, 1) + count * 60_000);
 const days = (count: number) => minutes(count * 24 * 60);
 
@@ -162,6 +217,11 @@ test('a second failure within a day opens the span at the first one; five days l
   const later = failureSpan(two, days(4.99));
   expect(isWornOut(later, days(4.99))).toBe(false);
   expect(isWornOut(failureSpan(later, days(5)), days(5))).toBe(true);
+});
+
+test('a trigger that was enabled again starts its span anew', () => {
+  const span = failureSpan({ firstFailureAt: null, failingSince: days(0) }, days(6));
+  expect(isWornOut(span, days(6))).toBe(false);
 });
 
 test('lone failures more than a day apart never wear a trigger out', () => {
