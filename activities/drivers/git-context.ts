@@ -3,8 +3,8 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { limits } from '../../domain/limits.ts';
+import { SourceError } from '../../domain/source-error.ts';
 import type { GitRun } from './git.ts';
-import { GitError } from './git-errors.ts';
 import { ProcessFailed } from './process.ts';
 
 const timeoutMs = 5 * 60_000;
@@ -139,32 +139,32 @@ async function listTree(git: ContextGit, tree: string): Promise<readonly TreeEnt
 function refuseLink(entry: TreeEntry, path: string): void {
   if (entry.mode !== modes.link && entry.mode !== modes.submodule) return;
   const kind = entry.mode === modes.link ? 'a symbolic link' : 'a submodule';
-  throw new GitError(
+  throw new SourceError(
     'build.context_link_refused',
     `"${path}" is ${kind}; Slipway follows none on the way to a Dockerfile. Name the directory and the file themselves in the build rule.`,
     { params: { path } },
   );
 }
 
-async function contextMissing(git: ContextGit, input: ContextInput): Promise<GitError> {
+async function contextMissing(git: ContextGit, input: ContextInput): Promise<SourceError> {
   const path = partsOf(input.contextDirectory).join('/');
   const found = (await findDockerfiles(git, input.commit))[0];
-  return new GitError(
+  return new SourceError(
     'build.context_missing',
     `The commit ${input.commit.slice(0, 12)} has no directory "${path}". ${found === undefined ? 'Correct the context directory of the build rule; the commit holds no Dockerfile at all.' : enter(found)}`,
     { params: { path, commit: input.commit, ...(found === undefined ? {} : { found }) } },
   );
 }
 
-function contextIsFile(path: string, input: ContextInput): GitError {
-  return new GitError(
+function contextIsFile(path: string, input: ContextInput): SourceError {
+  return new SourceError(
     'build.context_missing',
     `"${path}" is a file in the commit ${input.commit.slice(0, 12)}; the context directory goes without the Dockerfile's name. ${enter(path)}`,
     { params: { path, commit: input.commit, found: path } },
   );
 }
 
-async function dockerfileMissing(git: ContextGit, input: ContextInput & { tree: string }): Promise<GitError> {
+async function dockerfileMissing(git: ContextGit, input: ContextInput & { tree: string }): Promise<SourceError> {
   const context = partsOf(input.contextDirectory).join('/');
   const path = [...partsOf(input.contextDirectory), ...partsOf(input.dockerfile)].join('/');
   const found = (await findDockerfiles(git, input.tree))[0];
@@ -172,7 +172,7 @@ async function dockerfileMissing(git: ContextGit, input: ContextInput & { tree: 
     found === undefined
       ? `The directory "${context === '' ? '/' : context}" holds no Dockerfile at all: add one, or correct the build rule.`
       : `There is "${found}": enter that as the Dockerfile of the build rule.`;
-  return new GitError(
+  return new SourceError(
     'build.dockerfile_missing',
     `The commit ${input.commit.slice(0, 12)} has no file "${path}". ${advice}`,
     { params: { path, commit: input.commit, ...(found === undefined ? {} : { found }) } },
@@ -192,9 +192,9 @@ function enter(path: string): string {
   return `Enter the context directory "${slash < 0 ? '/' : path.slice(0, slash)}" and the Dockerfile "${path.slice(slash + 1)}".`;
 }
 
-function tooLarge({ files, sizeBytes }: { files?: number; sizeBytes?: number }): GitError {
+function tooLarge({ files, sizeBytes }: { files?: number; sizeBytes?: number }): SourceError {
   const isFiles = files !== undefined && files > limits.checkoutFiles;
-  return new GitError(
+  return new SourceError(
     'build.source_too_large',
     isFiles
       ? `The context holds ${files} files; ${limits.checkoutFiles} are allowed. Build from a smaller directory.`

@@ -1,47 +1,12 @@
-import { maskText } from '../../domain/mask.ts';
 import { plainLine } from '../../domain/log-text.ts';
+import { maskText } from '../../domain/mask.ts';
+import { SourceError, type SourceErrorCode } from '../../domain/source-error.ts';
 import { ProcessFailed, ProcessTimedOut } from './process.ts';
-
-/** Why a source cannot be taken; stable, each with a page in docs/errors. */
-export type GitErrorCode =
-  | 'source.not_authorized'
-  | 'source.not_found'
-  | 'source.not_reachable'
-  | 'source.address_refused'
-  | 'build.ref_missing'
-  | 'build.commit_missing'
-  | 'build.context_missing'
-  | 'build.context_link_refused'
-  | 'build.dockerfile_missing'
-  | 'build.source_too_large';
-
-export interface GitErrorOptions {
-  readonly params?: Readonly<Record<string, string | number>>;
-  readonly cause?: unknown;
-}
-
-/** Everything the git driver throws, except the caller's own abort reason. The message is a sentence for the user and holds no credential. */
-export class GitError extends Error {
-  override readonly name = 'GitError';
-  readonly code: GitErrorCode;
-  readonly params: Readonly<Record<string, string | number>>;
-
-  constructor(code: GitErrorCode, message: string, { params = {}, cause }: GitErrorOptions = {}) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-    this.params = params;
-  }
-
-  /** Trying again as it is cannot help. */
-  get isPermanent(): boolean {
-    return this.code !== 'source.not_reachable';
-  }
-}
 
 /** git's own words for the branch that `clone` was to take. */
 export const branchMissing = /Remote branch .* not found in upstream/;
 
-const causes: readonly { pattern: RegExp; code: GitErrorCode; text: (where: string) => string }[] = [
+const causes: readonly { pattern: RegExp; code: SourceErrorCode; text: (where: string) => string }[] = [
   {
     pattern:
       /Authentication failed|could not read (Username|Password)|HTTP (Basic: )?Access denied|returned error: 40[13]/,
@@ -75,10 +40,10 @@ export function gitErrorOf(error: unknown, { url, secrets }: { url: string; secr
   const where = addressWithoutLogin(url);
   const known = causes.find(({ pattern }) => pattern.test(error.stderrTail));
   if (known !== undefined) {
-    return new GitError(known.code, known.text(where), { params: { url: where }, cause: error });
+    return new SourceError(known.code, known.text(where), { params: { url: where }, cause: error });
   }
   const said = maskText(lastWords(error), secrets);
-  return new GitError(
+  return new SourceError(
     'source.not_reachable',
     `The source host did not deliver ${where} (${said}). Slipway tries again by itself; if it goes on, check that the host is up.`,
     { params: { url: where }, cause: error },

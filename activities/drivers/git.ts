@@ -1,8 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { limits } from '../../domain/limits.ts';
+import { SourceError } from '../../domain/source-error.ts';
 import { archiveContext, type ContextArchive, type ContextInput } from './git-context.ts';
-import { addressWithoutLogin, branchMissing, GitError, gitErrorOf } from './git-errors.ts';
+import { addressWithoutLogin, branchMissing, gitErrorOf } from './git-errors.ts';
 import { ProcessFailed, runProcess } from './process.ts';
 
 const memoryBytes = 1024 * 1024 * 1024;
@@ -43,9 +44,9 @@ export interface CloneInput extends Remote {
 export interface Git {
   /** The commit of `refs/heads/…` or `refs/tags/…` (an annotated tag's commit), or undefined when there is no such ref. */
   refResolve(url: string, ref: string, remote: Remote): Promise<string | undefined>;
-  /** Makes the commit's objects present in `directory`; checks nothing out. @throws GitError */
+  /** Makes the commit's objects present in `directory`; checks nothing out. @throws SourceError */
   commitClone(input: CloneInput): Promise<void>;
-  /** Writes the context of a cloned commit as a tar file. @throws GitError */
+  /** Writes the context of a cloned commit as a tar file. @throws SourceError */
   contextArchive(input: ContextInput): Promise<ContextArchive>;
 }
 
@@ -171,7 +172,7 @@ async function cloneCommit(run: GitRun, input: CloneInput): Promise<void> {
     throw gitErrorOf(error, { url, secrets: login.secrets });
   }
   if (await hasCommit(run, input)) return;
-  throw new GitError(
+  throw new SourceError(
     'build.commit_missing',
     `The commit ${commit} is no longer in "${ref}" of ${addressWithoutLogin(url)}: it was force-pushed away or its branch deleted. Push again, or build the ref as it is now.`,
     { params: { commit, ref } },
@@ -224,7 +225,7 @@ function loginOf(
   credential: GitCredential | null,
 ): { env: Readonly<Record<string, string>>; secrets: readonly string[] } {
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) {
-    throw new GitError(
+    throw new SourceError(
       'source.address_refused',
       'The code source is not an http or https address; Slipway clones from no other.',
     );

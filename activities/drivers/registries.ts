@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Dispatcher } from 'undici';
 import type { LoginAccess, LoginTokens } from './login-token.ts';
-import type { RegistryClient, RegistryHttpOptions } from './registry.ts';
+import { createRegistryClient, type RegistryClient, type RegistryHttpOptions } from './registry.ts';
 
 /** What is asked for at a registry: `repository` is `namespace/name`, or a glob such as `namespace/*`. */
 export type RegistryAccess = LoginAccess;
@@ -31,9 +31,10 @@ export interface RegistriesOptions {
   readonly openSecret: (ref: string) => Promise<string>;
   /** Where the token service of managed instances answers: `SLIPWAY_URL`. */
   readonly publicUrl: string;
-  readonly createClient: (options: RegistryHttpOptions) => RegistryClient;
   /** The guarded way out. */
   readonly dispatcher: Dispatcher;
+  /** Another one in tests only. */
+  readonly createClient?: (options: RegistryHttpOptions) => RegistryClient;
 }
 
 /** The registries of all instances, by the instance's id or name (docs/product.md, section 2). */
@@ -55,7 +56,7 @@ const clientTtlSeconds = 2 * 60 * 60;
 const storedLoginSchema = z.object({ username: z.string(), password: z.string() });
 
 export function createRegistries(options: RegistriesOptions): Registries {
-  const { findInstance, loginTokens, openSecret, publicUrl, createClient, dispatcher } = options;
+  const { findInstance, loginTokens, openSecret, publicUrl, dispatcher, createClient = createRegistryClient } = options;
 
   async function getInstance(idOrName: string): Promise<RegistryInstance> {
     const instance = await findInstance(idOrName);

@@ -1,5 +1,6 @@
 import { Agent } from 'undici';
 import { describe, expect, test, vi } from 'vitest';
+import type { LoginTokens } from '../../activities/drivers/login-token.ts';
 import { createRegistries, type RegistryInstance } from '../../activities/drivers/registries.ts';
 import { createRegistryClient, type RegistryHttpOptions } from '../../activities/drivers/registry.ts';
 
@@ -18,7 +19,7 @@ const external: RegistryInstance = {
 const access = [{ repository: 'shop/web', actions: ['pull', 'push'] }] as const;
 
 function registriesOf(instance: RegistryInstance | undefined, secret = '{"username":"ada","password":"hunter2"}') {
-  const sign = vi.fn(async () => 'login-token');
+  const sign = vi.fn<LoginTokens['sign']>().mockResolvedValue('login-token');
   const endpoints: RegistryHttpOptions[] = [];
   const registries = createRegistries({
     findInstance: async () => instance,
