@@ -40,13 +40,12 @@ export function sourceHookRoutes({ db, secretBox, clock }: Pick<ApiDeps, 'db' | 
   const bodies = createHookBodies();
 
   /** An unknown hook is checked against a random key by the same code: same answer, same time. */
-  const secretsOf = (hook: Hook | undefined): readonly string[] => [
-    hook === undefined ? `whsec_${randomBytes(32).toString('base64')}` : openSecretRow(secretBox, hook.secret),
-  ];
+  const secretsOf = (hook: Hook | undefined): readonly string[] =>
+    hook?.secrets.map((secret) => openSecretRow(secretBox, secret)) ?? [`whsec_${randomBytes(32).toString('base64')}`];
 
   return newRoutes('source').openapi(acceptDelivery, async (c) => {
     const { hookId } = c.req.valid('param');
-    const hook = await findHook(db, hookId);
+    const hook = await findHook(db, hookId, clock());
     const host = sourceHosts[hook?.host ?? 'github'];
     const headers = c.req.raw.headers;
     const check = host.signatureCheck(headers, { secrets: secretsOf(hook), now: clock() });

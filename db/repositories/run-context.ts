@@ -1,6 +1,7 @@
 import type { BuildRuleDefinition } from '../../domain/build.ts';
 import { coveringChain } from '../../domain/chain.ts';
 import type { ChainDefinition, RepositoryRef } from '../../domain/chain.ts';
+import { notFound } from '../../domain/errors.ts';
 import { replicationCovers } from '../../domain/replicate.ts';
 import type { ReplicationRuleSnapshot } from '../../domain/replicate.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
@@ -61,6 +62,13 @@ export async function findRunContext(
     replicationRules: await listCoveringReplicationRules(db, repository),
     triggers: await listEnabledTriggers(db, repository),
   };
+}
+
+/** Throws 404 `repository.not_found`. */
+export async function getRunContext(db: Database | DatabaseTransaction, repositoryId: string): Promise<RunContext> {
+  const context = await findRunContext(db, repositoryId);
+  if (context === undefined) throw notFound('repository', repositoryId);
+  return context;
 }
 
 async function listRules(db: Database | DatabaseTransaction, repositoryId: string): Promise<IdentifiedBuildRule[]> {

@@ -30,15 +30,15 @@ export async function lockSourceRef(
     .executeTakeFirstOrThrow();
 }
 
-/** Draws the ref's next order number and notes its commit; the caller holds the ref's lock. */
+/** Draws the ref's next order number and notes its commit, if one was just seen; the caller holds the ref's lock. */
 export async function advanceSourceRef(
   trx: DatabaseTransaction,
-  { repositoryId, tip, ...ref }: Ref & { repositoryId: string; tip: string },
+  { repositoryId, tip, ...ref }: Ref & { repositoryId: string; tip?: string },
 ): Promise<number> {
   const orderNo = await drawOrderNo(trx);
   await trx
     .updateTable('source_ref')
-    .set({ tip, order_no: orderNo })
+    .set({ order_no: orderNo, ...(tip === undefined ? {} : { tip }) })
     .where('repository_id', '=', repositoryId)
     .where('ref', '=', refKey(ref))
     .execute();

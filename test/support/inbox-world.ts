@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { vi } from 'vitest';
 import { createDispatcher } from '../../api/dispatch.ts';
 import type { Engine } from '../../api/engine.ts';
+import type { StartableRun } from '../../db/repositories/run-start.ts';
 import { createRunStarter } from '../../api/start-run.ts';
 import { defaultTimings } from '../../domain/chain.ts';
 import { createTestApi } from './api.ts';
@@ -60,6 +61,7 @@ function createReader(
   const listener = { on: () => () => {} };
   const dispatcher = createDispatcher({ db: api.deps.db, starter, listener, timings: defaultTimings, clock, log });
   return {
+    start: (run: StartableRun) => starter.start(run),
     sweep: () => starter.sweep(),
     async dispatchAll() {
       const handled = await dispatcher.dispatchAll();
