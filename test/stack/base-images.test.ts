@@ -79,7 +79,7 @@ test('mmdebstrap is asked for a minimal tree of the suites, without manuals and 
     expect.arrayContaining([
       '--variant=minbase',
       '--architectures=arm64',
-      '--skip=output/dev',
+      '--skip=output/dev,cleanup/apt',
       '--include=usr-is-merged',
     ]),
   );

@@ -83,7 +83,13 @@ export function mmdebstrapArguments(
   { access, out }: { readonly access: AptAccess; readonly out: string },
 ): string[] {
   return [
-    ...['--quiet', '--variant=minbase', `--architectures=${architecture}`, '--format=tar', '--skip=output/dev'],
+    ...[
+      '--quiet',
+      '--variant=minbase',
+      `--architectures=${architecture}`,
+      '--format=tar',
+      '--skip=output/dev,cleanup/apt',
+    ],
     // Without it Debian 12 pulls in all of perl to merge /usr itself.
     ...['--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr', '--include=usr-is-merged'],
     ...LEFT_OUT.map((option) => `--dpkgopt=${option}`),
