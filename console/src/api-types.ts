@@ -133,7 +133,13 @@ export interface Run {
   readonly status: RunStatus;
   readonly result: RunResult | null;
   readonly reason: Reason | null;
-  readonly chain: { readonly id: string; readonly name: string; readonly version: number } | null;
+  readonly chain: {
+    readonly id: string;
+    readonly name: string;
+    readonly version: number;
+    /** null once the chain is deleted. */
+    readonly currentVersion: number | null;
+  } | null;
   readonly repository: {
     readonly id: string;
     readonly namespace: string;
@@ -154,17 +160,17 @@ export interface Run {
   readonly endedAt: string | null;
   readonly attempt: number;
   /** The build of a run that builds, known before its step has a result. */
-  readonly build?: string | null;
-  readonly temporal: {
-    readonly workflowId: string;
-    readonly runId: string | null;
-    readonly url?: string | null;
-  } | null;
+  readonly build: string | null;
+  /** Tags the run means to write; `images` holds those it wrote. */
+  readonly tags: readonly string[];
+  readonly version: number;
+  readonly cancelRequestedBy: string | null;
+  readonly temporal: { readonly workflowId: string; readonly runId: string | null; readonly url: string | null };
 }
 
 export interface RunCommit {
   readonly ref: string;
-  readonly refType?: 'branch' | 'tag';
+  readonly refType: 'branch' | 'tag';
   readonly commit: string;
   readonly message: string | null;
   readonly author: string | null;

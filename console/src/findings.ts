@@ -52,5 +52,5 @@ function compare(a: FindingRow, b: FindingRow, sort: FindingSort): number {
 
 /** An advisory's address when it is one a browser may follow. */
 export function advisoryUrl(url: string | null): string | null {
-  return url !== null && /^https:\/\//.test(url) ? url : null;
+  return url?.startsWith('https://') === true ? url : null;
 }

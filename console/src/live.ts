@@ -1,12 +1,6 @@
 import { eventsUrl } from './api.ts';
-
-/** One change of a run: refetch it. `version` grows with every change of that run. */
-export interface StateEvent {
-  readonly topic: string;
-  readonly type: string;
-  readonly id: string;
-  readonly version: number;
-}
+import { parseStateEvent } from './stream-data.ts';
+import type { StateEvent } from './stream-data.ts';
 
 export type LiveStatus = 'connecting' | 'open' | 'lost';
 
@@ -112,15 +106,4 @@ function holdStream(url: string, tell: (message: Message) => void, signal: Abort
       resolve();
     });
   });
-}
-
-/** The event in a message's data, or undefined when it is none of ours. */
-export function parseStateEvent(data: string): StateEvent | undefined {
-  try {
-    const event: Partial<StateEvent> = JSON.parse(data);
-    if (typeof event.id !== 'string' || typeof event.type !== 'string') return undefined;
-    return { topic: event.topic ?? '', type: event.type, id: event.id, version: event.version ?? 0 };
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,5 @@
-import type { LogLine } from './api-types.ts';
 import type { LogListener } from './log-store.ts';
+import { parseLogLines } from './stream-data.ts';
 
 /** Follows a log by server-sent events. The browser resumes with `Last-Event-ID`; `event: end` closes it. */
 export function openLogStream(url: string, listener: LogListener): () => void {
@@ -17,15 +17,4 @@ export function openLogStream(url: string, listener: LogListener): () => void {
   });
   source.addEventListener('error', () => listener.onStatus('lost'));
   return () => source.close();
-}
-
-/** The lines of one event: an array, an object with `items`, or one line. */
-export function parseLogLines(data: string): readonly LogLine[] {
-  try {
-    const parsed: LogLine | readonly LogLine[] | { items: readonly LogLine[] } = JSON.parse(data);
-    if ('items' in parsed) return parsed.items;
-    return 'line' in parsed ? [parsed] : parsed;
-  } catch {
-    return [];
-  }
 }

@@ -22,7 +22,7 @@ import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-qu
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { ApiProblem } from './api.ts';
+import { ApiProblem } from './api-problem.ts';
 import { paths } from './path-builder.ts';
 import { createConsoleRouter } from './routes.tsx';
 import { theme } from './theme/theme.ts';

@@ -1,9 +1,9 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
 import type { RunResult, RunStatus, StepName } from '../../domain/record.ts';
 import { messages } from './messages/index.ts';
 import { LoginPage } from './pages/login.tsx';
 import { RecordListPage } from './pages/record-list.tsx';
-import { CrashPage, NotFoundPage, RootFrame, Shell } from './pages/shell.tsx';
+import { CrashPage, HomePage, NotFoundPage, RootFrame, Shell } from './pages/shell.tsx';
 import type { RecordFilters } from './path-builder.ts';
 
 const rootRoute = createRootRoute({
@@ -24,9 +24,7 @@ const shellRoute = createRoute({ getParentRoute: () => rootRoute, id: 'shell', c
 const homeRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: '/',
-  beforeLoad: () => {
-    throw redirect({ to: '/records', replace: true });
-  },
+  component: HomePage,
 });
 
 const recordsRoute = createRoute({

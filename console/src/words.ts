@@ -1,5 +1,5 @@
 import type { Reason } from '../../domain/errors.ts';
-import { ApiProblem } from './api.ts';
+import { ApiProblem } from './api-problem.ts';
 import { messages } from './messages/index.ts';
 
 /** What an error panel says: what happened, the detail, and the id to quote. */

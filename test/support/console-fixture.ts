@@ -4,7 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
 import type { LogLine, Run } from '../../console/src/api-types.ts';
-import { fixtureDelivery, fixtureEvents, fixtureFindings, fixtureLog, fixtureRuns } from './console-fixture-runs.ts';
+import { fixtureDelivery, fixtureFindings, fixtureLog } from './console-fixture-data.ts';
+import { fixtureEvents, fixtureRuns } from './console-fixture-runs.ts';
 
 /** A stand-in for the API with made-up Records: serves the built console and what it asks for, state and log streams too. */
 export interface ConsoleFixture {

@@ -5,7 +5,7 @@ import { BuildLog } from './build-log.tsx';
 
 /** What the build printed, live. */
 export function BuildPanel({ run, step }: { run: Run; step: BuildStep }): ReactNode {
-  const build = step.result?.build ?? run.build ?? null;
+  const build = step.result?.build ?? run.build;
   if (build === null) return <p className="muted">{messages.build.noBuild}</p>;
   return <BuildLog key={build} build={build} runId={run.id} />;
 }

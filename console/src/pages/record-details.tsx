@@ -70,10 +70,7 @@ function Origin({ run }: { run: Run }): ReactNode {
   const items: (readonly [string, ReactNode])[] = [
     [record.instance, run.repository.instance],
     [record.repository, `${run.repository.namespace}/${run.repository.name}`],
-    [
-      record.chain,
-      run.chain === null ? record.outsideChain : `${run.chain.name}, ${record.chainVersion(run.chain.version)}`,
-    ],
+    [record.chain, wordChain(run.chain)],
   ];
   if (source !== null) {
     items.push([
@@ -92,7 +89,7 @@ function Origin({ run }: { run: Run }): ReactNode {
   items.push([record.queued, <Time key="queued" at={run.queuedAt} />]);
   if (run.startedAt !== null) items.push([record.started, <Time key="started" at={run.startedAt} />]);
   if (run.endedAt !== null) items.push([record.ended, <Time key="ended" at={run.endedAt} />]);
-  if (temporal !== null) items.push([record.workflow, <Workflow key="workflow" temporal={temporal} />]);
+  items.push([record.workflow, <Workflow key="workflow" temporal={temporal} />]);
   return (
     <section>
       <h2>{record.details}</h2>
@@ -106,6 +103,15 @@ function Origin({ run }: { run: Run }): ReactNode {
   );
 }
 
+function wordChain(chain: Run['chain']): string {
+  if (chain === null) return messages.record.outsideChain;
+  const { name, version, currentVersion } = chain;
+  const isChanged = currentVersion !== null && currentVersion !== version;
+  return isChanged
+    ? messages.record.chainVersionNow(name, version, currentVersion)
+    : messages.record.chainVersion(name, version);
+}
+
 function AuthorName({ name }: { name: string }): ReactNode {
   return (
     <>
@@ -117,8 +123,8 @@ function AuthorName({ name }: { name: string }): ReactNode {
   );
 }
 
-function Workflow({ temporal }: { temporal: NonNullable<Run['temporal']> }): ReactNode {
-  if (typeof temporal.url === 'string' && /^https?:\/\//.test(temporal.url)) {
+function Workflow({ temporal }: { temporal: Run['temporal'] }): ReactNode {
+  if (temporal.url !== null) {
     return (
       <a href={temporal.url} target="_blank" rel="noopener noreferrer" className="with-icon">
         {messages.record.temporal} <ExternalIcon />

@@ -34,7 +34,11 @@ export function RecordHeader({ run }: { run: Run }): ReactNode {
         <StateBadge look={look} size="large" />
         <CancelButton run={run} />
       </div>
-      {run.reason !== null && <p className={`record-reason tone-${look.tone}`}>{wordReason(run.reason)}</p>}
+      {run.reason !== null && (
+        <p className={look.tone === 'success' ? 'muted' : `record-reason tone-${look.tone}`}>
+          {wordReason(run.reason)}
+        </p>
+      )}
       <HeaderFacts run={run} />
     </header>
   );
@@ -113,7 +117,12 @@ function CancelButton({ run }: { run: Run }): ReactNode {
     },
   });
   if (run.endedAt !== null) return null;
-  if (run.status === 'canceling') return <span className="muted">{messages.record.canceling}</span>;
+  if (run.status === 'canceling') {
+    const { cancelRequestedBy: actor } = run;
+    return (
+      <span className="muted">{actor === null ? messages.record.canceling : messages.record.cancelingBy(actor)}</span>
+    );
+  }
   return (
     <>
       <Button variant="default" onClick={() => setAsking(true)}>

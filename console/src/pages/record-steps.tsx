@@ -116,6 +116,7 @@ function StepTimeline({ run, step }: { run: Run; step: Step }): ReactNode {
 
 /** Architectures, destinations or triggers, each with its state, time and what it waits for. */
 function StepChildren({ step }: { step: Step }): ReactNode {
+  const said = stepSummary(step);
   return (
     <ul className="step-children">
       {step.children.map((child) => (
@@ -127,7 +128,7 @@ function StepChildren({ step }: { step: Step }): ReactNode {
               <Elapsed from={child.startedAt} to={child.endedAt} />
             </span>
           )}
-          {child.reason !== null && child.reason.text !== step.reason?.text && (
+          {child.reason !== null && wordReason(child.reason) !== said && (
             <span className="child-reason">{wordReason(child.reason)}</span>
           )}
         </li>

@@ -25,7 +25,7 @@ export function RecordPage(): ReactNode {
   const run = useQuery({
     queryKey: ['run', runId],
     queryFn: ({ signal }) => fetchRun(runId, signal),
-    refetchInterval: ({ state }) => (state.data?.endedAt == null ? pollMs : false),
+    refetchInterval: ({ state }) => (typeof state.data?.endedAt === 'string' ? false : pollMs),
   });
   if (run.data !== undefined) return <Record key={runId} run={run.data} />;
   return (

@@ -43,7 +43,7 @@ export function ReplicatePanel({ step }: { step: ReplicateStep }): ReactNode {
                 : replicate.blobCounts(result.blobs.copied, result.blobs.mounted, result.blobs.skipped)}
             </td>
             <td data-label={replicate.verified} className="nowrap">
-              {result?.verifiedAt == null ? replicate.notVerified : <Ago at={result.verifiedAt} />}
+              {typeof result?.verifiedAt === 'string' ? <Ago at={result.verifiedAt} /> : replicate.notVerified}
             </td>
           </tr>
         ))}

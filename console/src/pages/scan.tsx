@@ -59,6 +59,7 @@ function scanFacts(result: ScanResult): readonly (readonly [string, ReactNode])[
   if (result.backup !== undefined && result.backup.length > 0) {
     facts.push([scan.backedUp, <TagList key="backup" tags={result.backup} />]);
   }
+  if (result.isDeleted === true) facts.push([scan.deletion, scan.deleted]);
   return facts;
 }
 

@@ -1,6 +1,6 @@
 import { Button, NativeSelect, useMantineColorScheme } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { Link, Outlet, useNavigate } from '@tanstack/react-router';
+import { Link, Navigate, Outlet, useNavigate } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import type { ReactNode } from 'react';
 import { fetchSession, signOut } from '../api.ts';
@@ -110,6 +110,11 @@ function ZoneChoice(): ReactNode {
       onChange={({ target }) => setZone(zones.find((each) => each === target.value) ?? 'local')}
     />
   );
+}
+
+/** The console opens with its list of runs. */
+export function HomePage(): ReactNode {
+  return <Navigate to="/records" replace />;
 }
 
 export function NotFoundPage(): ReactNode {

@@ -70,8 +70,8 @@ function DeliveryCard({ name, delivery }: { name: string; delivery: DeliveryRef 
       {resend.isError && <ErrorPanel problem={wordProblem(resend.error, messages.error.actionTitle)} />}
       {detail.isPending && <LoadingPanel rows={2} label={messages.trigger.request} />}
       {detail.isError && <ErrorPanel problem={wordProblem(detail.error)} onRetry={() => void detail.refetch()} />}
-      {detail.data?.reason != null && <p className="small">{wordReason(detail.data.reason)}</p>}
-      {detail.data?.nextAttemptAt != null && (
+      <p className="small">{wordReason(detail.data?.reason ?? null)}</p>
+      {typeof detail.data?.nextAttemptAt === 'string' && (
         <p className="small">
           {messages.trigger.nextAttempt} <Time at={detail.data.nextAttemptAt} />
         </p>

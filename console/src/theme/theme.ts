@@ -5,6 +5,18 @@ export const theme = createTheme({
   primaryColor: 'brand',
   primaryShade: { light: 7, dark: 7 },
   colors: {
+    dark: [
+      '#e6eaf0',
+      '#b7c1cf',
+      '#98a4b5',
+      '#5a6678',
+      '#3d4859',
+      '#283140',
+      '#1c232d',
+      '#151b23',
+      '#11161d',
+      '#0d1117',
+    ],
     brand: [
       '#eef4ff',
       '#dbe7ff',

@@ -1,5 +1,5 @@
 import type { CSSProperties } from 'react';
-import { FancyAnsi } from 'fancy-ansi';
+import { FancyAnsi, stripAnsi } from 'fancy-ansi';
 
 /** A piece of one log line: text with a style, and an address where it is an https link. */
 export interface LogSegment {
@@ -7,6 +7,8 @@ export interface LogSegment {
   readonly style: CSSProperties;
   readonly href: string | null;
 }
+
+/* oxlint-disable no-control-regex -- control characters are what this file is about */
 
 const ansi = new FancyAnsi();
 
@@ -17,7 +19,6 @@ const extendedColor = /\u001B\[(?:[34]8[;:](?:5[;:]\d{1,3}|2(?:[;:]\d{1,3}){3}))
 // Every other control sequence but SGR, then every other control character but tab and escape.
 const cursorMove = /\u001B\[[0-?]*[ -/]*[@-ln-~]/g;
 const otherEscape = /\u001B(?!\[[0-9;]*m)/g;
-// eslint-disable-next-line no-control-regex
 const control = /[\u0000-\u0008\u000A-\u001A\u001C-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/g;
 const link = /https:\/\/[^\s<>"'`\u0000-\u001F]+[^\s<>"'`.,;:!?)\]}\u0000-\u001F]/g;
 
@@ -94,6 +95,6 @@ function withLinks(text: string, style: CSSProperties): LogSegment[] {
 }
 
 /** Whether a line tells of an error: the failing line should be found at a glance. */
-export function isErrorLine(text: string): boolean {
-  return /^(#\d+ )?(\[\d+m)?(ERROR|error:|fatal:|failed to )/.test(text);
+export function isErrorLine(line: string): boolean {
+  return /^(#\d+ )?(ERROR\b|error:|fatal:|failed to )/.test(stripAnsi(line));
 }

@@ -25,18 +25,18 @@ export const stepLooks: Record<StepState, Look> = {
 };
 
 export const resultLooks: Record<RunResult, Look> = {
-  success: { icon: 'success', word: messages.run.success, tone: 'success' },
-  failed: { icon: 'failed', word: messages.run.failed, tone: 'failed' },
-  denied: { icon: 'denied', word: messages.run.denied, tone: 'denied' },
-  canceled: { icon: 'canceled', word: messages.run.canceled, tone: 'quiet' },
+  success: { icon: 'success', word: messages.state.success, tone: 'success' },
+  failed: { icon: 'failed', word: messages.state.failed, tone: 'failed' },
+  denied: { icon: 'denied', word: messages.state.denied, tone: 'denied' },
+  canceled: { icon: 'canceled', word: messages.state.canceled, tone: 'quiet' },
 };
 
 export const statusLooks: Record<RunStatus, Look> = {
-  queued: { icon: 'queued', word: messages.run.queued, tone: 'waiting' },
-  running: { icon: 'running', word: messages.run.running, tone: 'running' },
-  canceling: { icon: 'running', word: messages.run.canceling, tone: 'quiet' },
-  complete: { icon: 'success', word: messages.run.complete, tone: 'success' },
-  canceled: { icon: 'canceled', word: messages.run.canceled, tone: 'quiet' },
+  queued: { icon: 'queued', word: messages.state.queued, tone: 'waiting' },
+  running: { icon: 'running', word: messages.state.running, tone: 'running' },
+  canceling: { icon: 'running', word: messages.state.canceling, tone: 'quiet' },
+  complete: { icon: 'success', word: messages.state.complete, tone: 'success' },
+  canceled: { icon: 'canceled', word: messages.state.canceled, tone: 'quiet' },
 };
 
 export const deliveryLooks: Record<DeliveryStatus, Look> = {

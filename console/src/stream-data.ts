@@ -1,0 +1,31 @@
+import type { LogLine } from './api-types.ts';
+
+/** One change of a run: refetch it. `version` grows with every change of that run. */
+export interface StateEvent {
+  readonly topic: string;
+  readonly type: string;
+  readonly id: string;
+  readonly version: number;
+}
+
+/** The event in a message of the state stream, or undefined when it is none of ours. */
+export function parseStateEvent(data: string): StateEvent | undefined {
+  try {
+    const event: Partial<StateEvent> = JSON.parse(data);
+    if (typeof event.id !== 'string' || typeof event.type !== 'string') return undefined;
+    return { topic: event.topic ?? '', type: event.type, id: event.id, version: event.version ?? 0 };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The lines of one message of a log stream: an array, an object with `items`, or one line. */
+export function parseLogLines(data: string): readonly LogLine[] {
+  try {
+    const parsed: LogLine | readonly LogLine[] | { items: readonly LogLine[] } = JSON.parse(data);
+    if ('items' in parsed) return parsed.items;
+    return 'line' in parsed ? [parsed] : parsed;
+  } catch {
+    return [];
+  }
+}

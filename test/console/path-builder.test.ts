@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { paths } from '../../console/src/path-builder.ts';
+
+test('every page has one address', () => {
+  expect({
+    home: paths.home(),
+    login: paths.login(),
+    loginThenBack: paths.login('/records/0193?step=scan'),
+    records: paths.records(),
+    filteredRecords: paths.records({ result: 'denied', repository: 'shop/web', tag: 'v1', cursor: 'abc==' }),
+    record: paths.record('0193a5f2-77aa'),
+    recordStep: paths.record('0193a5f2-77aa', { step: 'scan' }),
+    logLine: paths.record('0193a5f2-77aa', { step: 'build', line: 120 }),
+    oddId: paths.record('a/b?c'),
+  }).toMatchInlineSnapshot(`
+    {
+      "filteredRecords": "/records?result=denied&repository=shop%2Fweb&tag=v1&cursor=abc%3D%3D",
+      "home": "/",
+      "logLine": "/records/0193a5f2-77aa?step=build#L120",
+      "login": "/login",
+      "loginThenBack": "/login?next=%2Frecords%2F0193%3Fstep%3Dscan",
+      "oddId": "/records/a%2Fb%3Fc",
+      "record": "/records/0193a5f2-77aa",
+      "recordStep": "/records/0193a5f2-77aa?step=scan",
+      "records": "/records",
+    }
+  `);
+});
