@@ -10,10 +10,21 @@ import { onError, routeNotFound, tooLarge } from './errors.ts';
 import { idempotency } from './idempotency.ts';
 import { requestLog, securityHeaders } from './middleware.ts';
 import { openApiDocument } from './openapi.ts';
+import { buildRuleRoutes } from './routes/build-rule.ts';
+import { chainRoutes } from './routes/chain.ts';
 import { docsRoutes } from './routes/docs.ts';
+import { instanceRoutes } from './routes/instance.ts';
+import { namespaceRoutes } from './routes/namespace.ts';
+import { replicateRoutes } from './routes/replicate.ts';
+import { repositoryRoutes } from './routes/repository.ts';
+import { recordRoutes } from './routes/record.ts';
 import { sessionRoutes } from './routes/session.ts';
+import { sourceAccountRoutes } from './routes/source-account.ts';
+import { sourceRoutes } from './routes/source.ts';
 import { sourceHookRoutes } from './routes/source-hook.ts';
 import { healthRoutes, systemRoutes } from './routes/system.ts';
+import { authorizationTokenRoutes, tokenServiceRoutes } from './routes/token.ts';
+import { triggerRoutes } from './routes/trigger.ts';
 
 /** The whole HTTP API: middleware, then one line per file of routes. Paths are a contract (docs/product.md, section 17). */
 export function createApp(deps: ApiDeps) {
@@ -38,6 +49,18 @@ export function createApp(deps: ApiDeps) {
   app.route('/docs', docsRoutes());
   app.route('/v1', systemRoutes());
   app.route('/v1', sessionRoutes(deps));
+  app.route('/v1', recordRoutes(deps));
+  app.route('/v1', instanceRoutes(deps));
+  app.route('/v1', namespaceRoutes(deps));
+  app.route('/v1', repositoryRoutes(deps));
+  app.route('/v1', sourceAccountRoutes(deps));
+  app.route('/v1', sourceRoutes(deps));
+  app.route('/v1', buildRuleRoutes(deps));
+  app.route('/v1', chainRoutes(deps));
+  app.route('/v1', replicateRoutes(deps));
+  app.route('/v1', triggerRoutes(deps));
+  app.route('/v1', authorizationTokenRoutes(deps));
+  app.route('/auth', tokenServiceRoutes(deps));
 
   app.get('/login', async (c) => {
     await useLoginCode(deps, c.req.query('code') ?? '');

@@ -1,13 +1,19 @@
 import type { Logger } from 'pino';
 import type { Egress } from '../activities/drivers/egress.ts';
-import type { LoginTokens } from '../activities/drivers/login-token.ts';
+import type { Git } from '../activities/drivers/git.ts';
+import type { LoginAccess, LoginTokens } from '../activities/drivers/login-token.ts';
+import type { RegistryClient } from '../activities/drivers/registry.ts';
+import type { ObjectStore } from '../activities/drivers/object-store.ts';
 import type { RegistryTokens } from '../activities/drivers/registry-token.ts';
 import type { SecretBox } from '../activities/drivers/secret-box.ts';
 import type { Database } from '../db/database.ts';
+import type { Listener } from '../db/listener.ts';
 import type { Config } from '../domain/config.ts';
 import type { EgressPolicy } from '../domain/egress.ts';
 import type { Engine } from './engine.ts';
+import type { Cursors } from './page.ts';
 import type { Readiness } from './routes/system.ts';
+import type { RunStarter } from './start-run.ts';
 
 /** The time of day; passed in, so that tests set it. */
 export type Clock = () => Date;
@@ -18,6 +24,7 @@ export interface ApiDeps {
   readonly config: Config;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly cursors: Cursors;
   /** SHA-256 of the administrator's bearer token. */
   readonly adminTokenHash: Buffer;
   readonly secretBox: SecretBox;
@@ -27,17 +34,18 @@ export interface ApiDeps {
   readonly egressPolicy: EgressPolicy;
   /** Every address of a host name; throws when it has none. */
   readonly resolveHost: (host: string) => Promise<readonly string[]>;
-  readonly git: SourceGit;
+  readonly git: Pick<Git, 'refResolve'>;
+  readonly registries: InstanceRegistries;
   readonly engine: Engine;
+  readonly starter: Pick<RunStarter, 'start'>;
+  readonly listener: Pick<Listener, 'on'>;
+  /** Logs, reports and SBOMs. */
+  readonly objectStore: Pick<ObjectStore, 'objectGet' | 'objectGetBytes'>;
   readonly readiness: Readiness;
 }
 
-/** What saving a source binding needs of git: whether the refs of the code repository can be listed. */
-export interface SourceGit {
-  lsRemote(url: string, options: SourceGitOptions): Promise<unknown>;
-}
-
-export interface SourceGitOptions {
-  readonly credential: { readonly username: string; readonly password: string } | null;
-  readonly signal: AbortSignal;
+/** Clients of the instances' registries, each logged in for no more than the access asked for. */
+export interface InstanceRegistries {
+  /** `instance` is an id or a name. */
+  client(instance: string, access: LoginAccess): Promise<RegistryClient>;
 }

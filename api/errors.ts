@@ -76,22 +76,19 @@ function internal(): AppError {
 /** What hono itself refuses: a body it cannot read, or of a type the route does not take. */
 function fromFramework(error: Error): AppError | undefined {
   if (!(error instanceof HTTPException)) return undefined;
-  switch (error.status) {
-    case 400:
-      return new AppError(
-        400,
-        'request.unreadable',
-        'The body is no JSON that can be read. Check quotes, commas and brackets, and send it as UTF-8.',
-        { cause: error },
-      );
-    case 415:
-      return new AppError(
-        415,
-        'request.unsupported_media_type',
-        'This route does not take a body of this type. Send JSON with "Content-Type: application/json".',
-        { cause: error },
-      );
-    default:
-      return undefined;
-  }
+  if (error.status === 400)
+    return new AppError(
+      400,
+      'request.unreadable',
+      'The body is no JSON that can be read. Check quotes, commas and brackets, and send it as UTF-8.',
+      { cause: error },
+    );
+  if (error.status === 415)
+    return new AppError(
+      415,
+      'request.unsupported_media_type',
+      'This route does not take a body of this type. Send JSON with "Content-Type: application/json".',
+      { cause: error },
+    );
+  return undefined;
 }

@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import type { SecretBox } from '../activities/drivers/secret-box.ts';
 import { AppError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
+import type { PageQuery, Position } from '../domain/page.ts';
 
 const limitText = `A page holds 1 to ${limits.pageSizeMax} items.`;
 
@@ -29,17 +30,7 @@ export function pageOf<Item extends z.ZodType>(item: Item) {
   return z.object({ items: z.array(item), nextCursor: z.string().nullable() });
 }
 
-/** The place in a list after which a page starts: the sort key of the last row seen, and its id. */
-export interface Position {
-  readonly key: string;
-  readonly id: string;
-}
-
-/** What a repository's list function takes: it answers at most `limit + 1` rows after `after`. */
-export interface PageQuery {
-  readonly limit: number;
-  readonly after: Position | undefined;
-}
+export type { PageQuery, Position } from '../domain/page.ts';
 
 /** Makes and reads cursors: base64url of position and filter hash, sealed with an HMAC, so that none can be made up. */
 export interface Cursors {

@@ -67,6 +67,11 @@ export function jsonBody<Schema extends z.ZodType>(schema: Schema) {
   return { required: true, content: { 'application/json': { schema } } };
 }
 
+/** A JSON body that may be left out; the schema's defaults then hold. */
+export function optionalJsonBody<Schema extends z.ZodType>(schema: Schema) {
+  return { required: false, content: { 'application/json': { schema } } };
+}
+
 const pathPart = z.string().min(1).max(255);
 
 /** `{id}` in a path. */
@@ -77,3 +82,6 @@ export const instanceParam = z.object({ instance: pathPart });
 
 /** A 204. */
 export const noContent = { description: 'Done; the answer has no body.' };
+
+/** A 304: the caller holds this version already. */
+export const notModified = { description: 'Unchanged since the version of If-None-Match.' };

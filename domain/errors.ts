@@ -54,7 +54,7 @@ export function alreadyExists(thing: string, name: string, where: string): AppEr
   return new AppError(
     409,
     `${thing}.exists`,
-    `${where} already has a ${words} named "${name}". Choose another name, or change the existing one.`,
+    `${where} already has ${/^[aeiou]/.test(words) ? 'an' : 'a'} ${words} named "${name}". Choose another name, or change the existing one.`,
   );
 }
 

@@ -14,6 +14,13 @@ export const instanceSchema = z.strictObject({
 });
 export type InstanceDefinition = z.infer<typeof instanceSchema>;
 
+/** What an edition allows at most (docs/product.md, section 2, "Editions"). */
+export const editionQuotas = {
+  personal: { namespaces: 3, repositories: 300, buildRulesPerRepository: 5 },
+  basic: { namespaces: 15, repositories: 1_000, buildRulesPerRepository: 50 },
+  advanced: { namespaces: 50, repositories: 5_000, buildRulesPerRepository: 50 },
+} as const;
+
 /** The reserved, public namespace of hosted base images. */
 export const baseImageNamespace = 'slipway-base';
 

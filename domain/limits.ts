@@ -41,6 +41,7 @@ export const limits = {
   loginTokenMinHours: 1,
   loginTokenMaxHours: 24,
   registryTokenSeconds: 300,
+  secretRotationMs: 24 * 60 * 60 * 1000,
   sessionIdleMs: 12 * 60 * 60 * 1000,
   sessionMaxMs: 7 * 24 * 60 * 60 * 1000,
   idempotencyKeyLength: 255,

@@ -2,6 +2,20 @@ import { z } from 'zod';
 import { buildRuleSchema } from './build.ts';
 import { sourceBindingSchema } from './source.ts';
 
+const buildSettings = z
+  .strictObject({ autoBuild: z.boolean().default(true), noCache: z.boolean().default(false) })
+  .default({ autoBuild: true, noCache: false });
+
+/** What of a repository can change; its name is fixed, its source and rules have paths of their own (docs/product.md, section 4). */
+export const repositoryUpdateSchema = z.strictObject({
+  type: z.enum(['public', 'private']).optional(),
+  tagImmutability: z.boolean().optional(),
+  summary: z.string().max(100).default(''),
+  description: z.string().max(2_000).default(''),
+  buildSettings,
+});
+export type RepositoryChange = z.infer<typeof repositoryUpdateSchema>;
+
 /** A repository as a user writes it; the wizard saves it with its source and rules, or nothing (docs/product.md, section 4). */
 export const repositorySchema = z
   .strictObject({
@@ -10,15 +24,9 @@ export const repositorySchema = z
       .min(2)
       .max(64)
       .regex(/^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/),
-    type: z.enum(['public', 'private']).optional(),
-    tagImmutability: z.boolean().optional(),
-    summary: z.string().max(100).default(''),
-    description: z.string().max(2_000).default(''),
+    ...repositoryUpdateSchema.shape,
     codeSource: sourceBindingSchema.nullable().default(null),
     buildRules: z.array(buildRuleSchema).max(50).default([]),
-    buildSettings: z
-      .strictObject({ autoBuild: z.boolean().default(true), noCache: z.boolean().default(false) })
-      .default({ autoBuild: true, noCache: false }),
   })
   .superRefine((repository, context) => {
     if (repository.codeSource !== null || repository.buildRules.length === 0) return;

@@ -27,6 +27,7 @@ const tables = [
     repository_id text primary key references repository on delete cascade,
     source_account_id text not null references source_account, code_namespace text not null, code_repository text not null,
     hook_id text not null unique, hook_secret_ref text not null references secret,
+    previous_hook_secret_ref text references secret, previous_hook_secret_until timestamptz,
     created_at timestamptz not null default now())`,
   `create sequence order_no`,
   `create table source_ref (
@@ -42,7 +43,7 @@ const tables = [
   `create index inbox_repository on inbox (repository_id, id desc)`,
   `create table build_rule (
     id text primary key, repository_id text not null references repository on delete cascade, definition jsonb not null,
-    enabled boolean not null, created_at timestamptz not null default now())`,
+    enabled boolean not null, version integer not null default 1, created_at timestamptz not null default now())`,
   `create index build_rule_repository on build_rule (repository_id)`,
   `create table chain (
     id text primary key, instance_id text not null references instance, name text not null, definition jsonb not null,
@@ -122,7 +123,8 @@ const tables = [
   `create index finding_scan on finding (scan_id, platform)`,
   `create table replication_rule (
     id text primary key, instance_id text not null references instance, name text not null, definition jsonb not null,
-    enabled boolean not null, created_at timestamptz not null default now(), unique (instance_id, name))`,
+    enabled boolean not null, version integer not null default 1, created_at timestamptz not null default now(),
+    unique (instance_id, name))`,
   `create table replication_task (
     id text primary key, run_id text references run on delete cascade, rule_id text not null, digest text not null,
     destination_key text not null, status text not null, issue text, reason jsonb, bytes_total bigint not null default 0,
@@ -132,8 +134,8 @@ const tables = [
   `create table trigger (
     id text primary key, namespace_id text not null references namespace on delete cascade,
     repository_id text references repository on delete cascade, name text not null, definition jsonb not null,
-    secret_ref text not null references secret, enabled boolean not null, disabled_reason jsonb,
-    first_failure_at timestamptz, failing_since timestamptz, created_at timestamptz not null default now(),
+    secret_ref text not null references secret, previous_secret_ref text references secret, previous_secret_until timestamptz,
+    enabled boolean not null, disabled_reason jsonb, version integer not null default 1, first_failure_at timestamptz, failing_since timestamptz, created_at timestamptz not null default now(),
     unique nulls not distinct (namespace_id, repository_id, name))`,
   `create table delivery (
     id text primary key, trigger_id text not null references trigger on delete cascade,

@@ -44,6 +44,29 @@ export async function deleteSecrets(db: Database | DatabaseTransaction, refs: re
   await db.deleteFrom('secret').where('id', 'in', refs).execute();
 }
 
+/** References to everything sealed for an owner. */
+export async function listOwnedSecrets(db: Database, ownerId: string): Promise<string[]> {
+  const rows = await db.selectFrom('secret').select('id').where('owner_id', '=', ownerId).execute();
+  return rows.map(({ id }) => id);
+}
+
+/** References to what a repository's source binding and triggers sealed. */
+export async function listRepositorySecrets(db: Database, repositoryId: string): Promise<string[]> {
+  const hooks = await db
+    .selectFrom('source_binding')
+    .select(['hook_secret_ref as current', 'previous_hook_secret_ref as previous'])
+    .where('repository_id', '=', repositoryId)
+    .execute();
+  const triggers = await db
+    .selectFrom('trigger')
+    .select(['secret_ref as current', 'previous_secret_ref as previous'])
+    .where('repository_id', '=', repositoryId)
+    .execute();
+  return [...hooks, ...triggers].flatMap(({ current, previous }) =>
+    previous === null ? [current] : [current, previous],
+  );
+}
+
 function bindingOf(row: SecretRow) {
   return { ownerId: row.owner_id, id: row.id, kind: row.kind, version: row.version };
 }

@@ -10,6 +10,8 @@ export interface BuildRuleTable {
   repository_id: string;
   definition: Json<BuildRuleDefinition>;
   enabled: boolean;
+  /** Grows with every change; the ETag. */
+  version: Generated<number>;
   created_at: ColumnType<Date, Date | undefined, never>;
 }
 

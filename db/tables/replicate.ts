@@ -10,6 +10,8 @@ export interface ReplicationRuleTable {
   name: string;
   definition: Json<ReplicationRuleDefinition>;
   enabled: boolean;
+  /** Grows with every change; the ETag. */
+  version: Generated<number>;
   created_at: ColumnType<Date, Date | undefined, never>;
 }
 

@@ -20,6 +20,9 @@ export interface SourceBindingTable {
   hook_id: string;
   /** Secret that verifies deliveries. */
   hook_secret_ref: string;
+  /** The secret before a rotation; deliveries signed with it are taken until the time beside it. */
+  previous_hook_secret_ref: Generated<string | null>;
+  previous_hook_secret_until: Generated<Date | null>;
   created_at: ColumnType<Date, Date | undefined, never>;
 }
 

@@ -1,6 +1,6 @@
-import type { ColumnType, Insertable, Selectable, Updateable } from 'kysely';
+import type { ColumnType, Generated, Insertable, Selectable, Updateable } from 'kysely';
 import type { Reason } from '../../domain/errors.ts';
-import type { DeliveryStatus, TriggerDefinition } from '../../domain/trigger.ts';
+import type { AttemptError, DeliveryStatus, TriggerDefinition } from '../../domain/trigger.ts';
 import type { Json } from '../json.ts';
 
 /** Rule for outgoing calls, of a repository or of a namespace (docs/product.md, section 11). */
@@ -13,9 +13,14 @@ export interface TriggerTable {
   definition: Json<TriggerDefinition>;
   /** Secret that signs deliveries. */
   secret_ref: string;
+  /** The secret before a rotation; both sign until the time beside it. */
+  previous_secret_ref: Generated<string | null>;
+  previous_secret_until: Generated<Date | null>;
   enabled: boolean;
+  /** Grows with every change; the ETag. */
+  version: Generated<number>;
   disabled_reason: Json<Reason | null>;
-  /** Both null after a success; see `failureSpan`. */
+  /** Null after a success; with the next, see `failureSpan`. */
   first_failure_at: Date | null;
   failing_since: Date | null;
   created_at: ColumnType<Date, Date | undefined, never>;
@@ -48,8 +53,8 @@ export interface DeliveryAttemptTable {
   at: Date;
   duration_ms: number | null;
   status_code: number | null;
-  /** `timeout`, `dns`, `connect`, `tls`, `blocked`, `closed`, `protocol`, `busy`, `unknown`: why there was no answer. */
-  error_class: string | null;
+  /** Why there was no answer. */
+  error_class: AttemptError | null;
   request_headers: Json<Readonly<Record<string, string>>>;
   request_body: string;
   response_headers: Json<Readonly<Record<string, string>> | null>;

@@ -3,13 +3,16 @@ import { pino } from 'pino';
 import { vi } from 'vitest';
 import { z } from 'zod';
 import { createLoginTokens } from '../../activities/drivers/login-token.ts';
+import type { RegistryClient } from '../../activities/drivers/registry.ts';
 import { createRegistryTokens } from '../../activities/drivers/registry-token.ts';
 import { createSecretBox } from '../../activities/drivers/secret-box.ts';
 import { parseTokenKey } from '../../activities/drivers/token-key.ts';
 import { createApp } from '../../api/app.ts';
 import type { ApiDeps } from '../../api/deps.ts';
+import { createCursors } from '../../api/page.ts';
 import { readConfig } from '../../domain/config.ts';
 import { createTestDatabase } from './database.ts';
+import { createMemoryObjects } from './memory-objects.ts';
 
 export const adminToken = 'test-administrator-token';
 
@@ -34,13 +37,15 @@ export const testEnvironment: Readonly<Record<string, string>> = {
 /** Every part of the API but its database: real crypto, a fixed clock, and stand-ins for what lies outside the process. */
 export function testDeps({ db, ...overrides }: Partial<ApiDeps> & Pick<ApiDeps, 'db'>): ApiDeps {
   const key = parseTokenKey(newTokenKeyText());
+  const secretBox = createSecretBox({ keys: [randomBytes(32)] });
   return {
     db,
     config: readConfig(testEnvironment),
     log: pino({ level: 'silent' }),
     clock: () => new Date('2026-11-21T12:00:00Z'),
     adminTokenHash: createHash('sha256').update(adminToken).digest(),
-    secretBox: createSecretBox({ keys: [randomBytes(32)] }),
+    secretBox,
+    cursors: createCursors(secretBox),
     loginTokens: createLoginTokens({ key, clock: overrides.clock ?? (() => new Date('2026-11-21T12:00:00Z')) }),
     registryTokens: createRegistryTokens({ key, clock: overrides.clock ?? (() => new Date('2026-11-21T12:00:00Z')) }),
     egress: {
@@ -49,8 +54,9 @@ export function testDeps({ db, ...overrides }: Partial<ApiDeps> & Pick<ApiDeps, 
       close: async () => {},
     },
     egressPolicy: { allow: ['external', 'loopback'], denied: [], ports: 'any', isHttpAllowed: true },
-    resolveHost: vi.fn<ApiDeps['resolveHost']>(async () => ['203.0.113.10']),
-    git: { lsRemote: vi.fn<ApiDeps['git']['lsRemote']>(async () => []) },
+    resolveHost: vi.fn<ApiDeps['resolveHost']>(async () => ['93.184.216.34']),
+    git: { refResolve: vi.fn<ApiDeps['git']['refResolve']>(async () => undefined) },
+    registries: { client: vi.fn<ApiDeps['registries']['client']>(async () => emptyRegistry()) },
     engine: {
       startRun: vi.fn<ApiDeps['engine']['startRun']>(async () => ({ workflowRunId: 'engine-run' })),
       cancelRun: vi.fn<ApiDeps['engine']['cancelRun']>(async () => 'canceling' as const),
@@ -58,8 +64,34 @@ export function testDeps({ db, ...overrides }: Partial<ApiDeps> & Pick<ApiDeps, 
       isReachable: vi.fn<ApiDeps['engine']['isReachable']>(async () => true),
       close: vi.fn<ApiDeps['engine']['close']>(async () => {}),
     },
+    starter: { start: vi.fn<ApiDeps['starter']['start']>(async () => {}) },
+    listener: { on: () => () => {} },
+    objectStore: createMemoryObjects(),
     readiness: { isAccepting: () => true, degraded: async () => [] },
     ...overrides,
+  };
+}
+
+/** A registry that holds nothing; what a test does not expect fails. */
+function emptyRegistry(): RegistryClient {
+  const unexpected = () => Promise.reject(new Error('not expected of the registry in this test'));
+  return {
+    host: '127.0.0.1:5000',
+    ping: async () => {},
+    accessPrepare: unexpected,
+    manifestGet: unexpected,
+    manifestHead: async () => undefined,
+    manifestPut: unexpected,
+    manifestDelete: unexpected,
+    blobHead: unexpected,
+    blobGet: unexpected,
+    blobPut: unexpected,
+    blobUpload: unexpected,
+    blobMount: unexpected,
+    tagList: async () => [],
+    tagDelete: unexpected,
+    referrers: unexpected,
+    repositoryList: unexpected,
   };
 }
 
@@ -114,6 +146,14 @@ export async function createTestApi(overrides: Partial<ApiDeps> = {}) {
   }
 
   return { app, deps, call, database, close: () => database.close() };
+}
+
+/** Creates through the API and answers the new thing's body; a refusal fails the test with the whole problem. */
+export async function create(api: Pick<TestApi, 'call'>, path: string, body: unknown): Promise<Answer> {
+  const answer = await api.call('POST', path, { body });
+  if (answer.status !== 201)
+    throw new Error(`POST ${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+  return answer;
 }
 
 export type TestApi = Awaited<ReturnType<typeof createTestApi>>;

@@ -1,0 +1,68 @@
+import { notFound } from '../../domain/errors.ts';
+import type { Database } from '../database.ts';
+import type { InboxRow, NewSourceBinding, SourceBindingRow } from '../tables/source.ts';
+
+export async function findSourceBinding(db: Database, repositoryId: string): Promise<SourceBindingRow | undefined> {
+  return db.selectFrom('source_binding').selectAll().where('repository_id', '=', repositoryId).executeTakeFirst();
+}
+
+/** Throws 404 `source.not_found`: the repository is local. */
+export async function getSourceBinding(db: Database, repositoryId: string): Promise<SourceBindingRow> {
+  const binding = await findSourceBinding(db, repositoryId);
+  if (binding === undefined) throw notFound('source', repositoryId);
+  return binding;
+}
+
+export async function insertSourceBinding(db: Database, binding: NewSourceBinding): Promise<SourceBindingRow> {
+  return db.insertInto('source_binding').values(binding).returningAll().executeTakeFirstOrThrow();
+}
+
+/** Points the binding at other code; its hook stays. */
+export async function updateSourceBinding(
+  db: Database,
+  repositoryId: string,
+  code: Pick<NewSourceBinding, 'source_account_id' | 'code_namespace' | 'code_repository'>,
+): Promise<SourceBindingRow> {
+  return db
+    .updateTable('source_binding')
+    .set(code)
+    .where('repository_id', '=', repositoryId)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+/** Puts a new hook secret in place; deliveries signed with the old one are taken until `previousUntil`. */
+export async function rotateHookSecret(
+  db: Database,
+  binding: Pick<SourceBindingRow, 'repository_id' | 'hook_secret_ref'>,
+  { secretRef, previousUntil }: { secretRef: string; previousUntil: Date },
+): Promise<SourceBindingRow> {
+  return db
+    .updateTable('source_binding')
+    .set({
+      hook_secret_ref: secretRef,
+      previous_hook_secret_ref: binding.hook_secret_ref,
+      previous_hook_secret_until: previousUntil,
+    })
+    .where('repository_id', '=', binding.repository_id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+export async function deleteSourceBinding(db: Database, repositoryId: string): Promise<void> {
+  await db.deleteFrom('source_binding').where('repository_id', '=', repositoryId).execute();
+}
+
+/** A delivery of the inbox as its binding shows it. */
+export type SourceEvent = Pick<InboxRow, 'id' | 'event' | 'state' | 'outcome' | 'received_at'>;
+
+/** The newest delivery the binding's hook took. */
+export async function findLastSourceEvent(db: Database, hookId: string): Promise<SourceEvent | undefined> {
+  return db
+    .selectFrom('inbox')
+    .select(['id', 'event', 'state', 'outcome', 'received_at'])
+    .where('hook_id', '=', hookId)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+}
