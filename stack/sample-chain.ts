@@ -20,10 +20,11 @@ export interface SampleHook {
 
 const [home, copy] = managedInstances;
 const { namespace, name: repository } = sampleRepository;
+const triggerName = 'receiver';
 
 const named = z.object({ id: z.string(), name: z.string() });
 const page = z.object({ items: z.array(z.looseObject({ id: z.string() })) });
-const bindingSchema = z.object({ hook: z.object({ url: z.string(), secret: z.string() }) });
+const hookSchema = z.object({ url: z.string(), secret: z.string() });
 
 /** The sample's rules: every push to main, and the golden rule of docs/product.md, section 6. */
 const buildRules = [
@@ -56,8 +57,15 @@ export async function ensureInstances(
   }
 }
 
+/** Secrets of the sample that the API shows once. */
+export interface SampleSecrets {
+  readonly hook: SampleHook;
+  /** Verifies what the receiver gets. */
+  readonly triggerSecret: string;
+}
+
 /** The sample's namespace, repository with source and rules, chain, replication and trigger. May be done again after a stop. */
-export async function createSampleChain(api: ApiClient, wiring: SampleWiring): Promise<SampleHook> {
+export async function createSampleChain(api: ApiClient, wiring: SampleWiring): Promise<SampleSecrets> {
   const namespaceId = await ensure(api, `/v1/instances/${home.name}/namespaces`, { name: namespace });
   await ensure(api, `/v1/instances/${copy.name}/namespaces`, { name: namespace });
   const repositoryId = await ensure(api, `/v1/namespaces/${namespaceId}/repositories`, {
@@ -83,27 +91,56 @@ export async function createSampleChain(api: ApiClient, wiring: SampleWiring): P
     source: { namespace, repository },
     destination: { region: copy.region, instance: copy.name },
   });
-  await ensure(api, `/v1/repositories/${repositoryId}/triggers`, {
-    name: 'receiver',
-    url: `${wiring.receiverUrl}/shop`,
-    condition: { kind: 'all' },
-  });
-  return hook;
+  return { hook, triggerSecret: await createTrigger(api, repositoryId, wiring) };
 }
 
-/** After a port moved: the account and the trigger name the addresses of this start. */
+/** After a port moved: the source account and the trigger get the addresses of this start. */
+export async function moveSampleChain(api: ApiClient, wiring: SampleWiring): Promise<void> {
+  const { items } = await api.call('GET', `/v1/instances/${home.name}/source-accounts?limit=100`, { answer: page });
+  for (const account of items) {
+    await api.call('PUT', `/v1/source-accounts/${account.id}`, { body: sourceAccount(wiring), answer: z.unknown() });
+  }
+  const query = `instance=${home.name}&namespace=${namespace}&name=${repository}`;
+  const repositories = await api.call('GET', `/v1/repositories?${query}`, { answer: page });
+  for (const { id } of repositories.items) {
+    const triggers = await api.call('GET', `/v1/repositories/${id}/triggers?limit=100`, {
+      answer: z.object({ items: z.array(named) }),
+    });
+    for (const trigger of triggers.items.filter(({ name }) => name === triggerName)) {
+      const headers = { 'if-match': '*' };
+      await api.call('PUT', `/v1/triggers/${trigger.id}`, { headers, body: triggerOf(wiring), answer: z.unknown() });
+    }
+  }
+}
+
+/** Creates the trigger, or takes the one of a start that did not get to its end and gives it another secret. */
+async function createTrigger(api: ApiClient, repositoryId: string, wiring: SampleWiring): Promise<string> {
+  const path = `/v1/repositories/${repositoryId}/triggers`;
+  const secretSchema = z.object({ secret: z.string() });
+  const { items } = await api.call('GET', `${path}?limit=100`, { answer: z.object({ items: z.array(named) }) });
+  const found = items.find(({ name }) => name === triggerName);
+  const { secret } =
+    found === undefined
+      ? await api.call('POST', path, { body: triggerOf(wiring), answer: secretSchema })
+      : await api.call('POST', `/v1/triggers/${found.id}/rotate-secret`, { answer: secretSchema });
+  return secret;
+}
+
+function triggerOf({ receiverUrl }: SampleWiring): object {
+  return { name: triggerName, url: `${receiverUrl}/shop`, condition: { kind: 'all' } };
+}
+
+function sourceAccount({ gitUrl, gitPassword }: SampleWiring): object {
+  return { host: 'github', baseUrl: gitUrl, credential: { username: gitUser, password: gitPassword } };
+}
+
 async function bindSource(api: ApiClient, repositoryId: string, wiring: SampleWiring): Promise<SampleHook> {
   const accounts = `/v1/instances/${home.name}/source-accounts`;
   const { items } = await api.call('GET', `${accounts}?limit=100`, { answer: page });
-  const body = {
-    host: 'github',
-    baseUrl: wiring.gitUrl,
-    credential: { username: gitUser, password: wiring.gitPassword },
-  };
   const account = items.find((item) => item['baseUrl'] === wiring.gitUrl);
-  const sourceAccount =
-    account?.id ?? (await api.call('POST', accounts, { body, answer: z.object({ id: z.string() }) })).id;
-  const binding = { sourceAccount, codeNamespace: namespace, codeRepository: repository };
+  const made = z.object({ id: z.string() });
+  const accountId = account?.id ?? (await api.call('POST', accounts, { body: sourceAccount(wiring), answer: made })).id;
+  const binding = { sourceAccount: accountId, codeNamespace: namespace, codeRepository: repository };
   const { hook } = await api.call('PUT', `/v1/repositories/${repositoryId}/source-binding`, {
     body: binding,
     answer: z.object({ hook: z.object({ url: z.string(), secret: z.string().nullish() }) }),
@@ -111,7 +148,7 @@ async function bindSource(api: ApiClient, repositoryId: string, wiring: SampleWi
   if (hook.secret !== null && hook.secret !== undefined) return { url: hook.url, secret: hook.secret };
   // Bound already, by a start that did not get to its end: secrets are shown once, so it gets another.
   const path = `/v1/repositories/${repositoryId}/source-binding/rotate-secret`;
-  return (await api.call('POST', path, { answer: bindingSchema })).hook;
+  return api.call('POST', path, { answer: hookSchema });
 }
 
 async function createBuildRules(api: ApiClient, repositoryId: string): Promise<void> {

@@ -8,7 +8,7 @@ import { liveRunStatuses } from '../domain/record.ts';
 import { type ApiClient, createApiClient } from './api-client.ts';
 import { pushBaseImage } from './base-images.ts';
 import { managedInstances } from './parts.ts';
-import { createSampleChain, ensureInstances, type SampleWiring } from './sample-chain.ts';
+import { createSampleChain, ensureInstances, moveSampleChain, type SampleWiring } from './sample-chain.ts';
 import { prepareCheckout, pushCheckout, writeHook } from './sample-push.ts';
 import type { StackSettings } from './settings.ts';
 import type { Stack } from './stack.ts';
@@ -27,7 +27,13 @@ const runSchema = z.looseObject({
   reason: z.looseObject({ text: z.string() }).nullable(),
   source: z.looseObject({ commit: z.string() }).nullable(),
 });
-const loadedSchema = z.object({ firstRun: z.string() });
+const loadedSchema = z.object({
+  firstRun: z.string(),
+  gitUrl: z.string(),
+  receiverUrl: z.string(),
+  triggerSecret: z.string(),
+});
+type LoadedSample = z.infer<typeof loadedSchema>;
 
 /**
  * Fills a new stack: instances, base images, and (unless not wanted) the sample with its first run, all through the HTTP API
@@ -50,12 +56,7 @@ export async function loadSample({ stack, settings, onProgress, signal }: Sample
     receiverUrl: addresses.receiverUrl,
   };
   const checkout = await prepareCheckout(settings.home, { gitUrl: addresses.gitUrl, password: keys.passwords.git });
-  const file = join(settings.home, 'sample.json');
-  const loaded = loadedSchema.safeParse(JSON.parse(await readFile(file, 'utf8').catch(() => 'null')));
-  const firstRun = loaded.success
-    ? loaded.data.firstRun
-    : await runSample(api, { wiring, checkout, settings, onProgress });
-  if (!loaded.success) await writeFile(file, JSON.stringify({ firstRun }));
+  const { firstRun } = await loadOnce(api, { wiring, checkout, settings, onProgress });
   const { result, status, reason } = await api.call('GET', `/v1/runs/${firstRun}`, { answer: runSchema });
   return [
     ...(await consoleLines(api, addresses.url)),
@@ -85,16 +86,29 @@ async function pushBaseImages(api: ApiClient, { ports, baseImages }: Stack, sign
   }
 }
 
+interface SampleWork extends Pick<SampleContext, 'settings' | 'onProgress'> {
+  readonly wiring: SampleWiring;
+  readonly checkout: string;
+}
+
+async function loadOnce(api: ApiClient, work: SampleWork): Promise<LoadedSample> {
+  const { settings, wiring } = work;
+  const file = join(settings.home, 'sample.json');
+  const last = loadedSchema.safeParse(JSON.parse(await readFile(file, 'utf8').catch(() => 'null')));
+  const { gitUrl, receiverUrl } = wiring;
+  if (last.success && last.data.gitUrl === gitUrl && last.data.receiverUrl === receiverUrl) return last.data;
+  if (last.success) await moveSampleChain(api, wiring);
+  const loaded = { ...(last.success ? last.data : await runSample(api, work)), gitUrl, receiverUrl };
+  await writeFile(file, `${JSON.stringify(loaded, null, 2)}\n`, { mode: 0o600 });
+  return loaded;
+}
+
 async function runSample(
   api: ApiClient,
-  {
-    wiring,
-    checkout,
-    settings,
-    onProgress,
-  }: Pick<SampleContext, 'settings' | 'onProgress'> & { readonly wiring: SampleWiring; readonly checkout: string },
-): Promise<string> {
-  await writeHook(settings.home, await createSampleChain(api, wiring));
+  { wiring, checkout, settings, onProgress }: SampleWork,
+): Promise<Pick<LoadedSample, 'firstRun' | 'triggerSecret'>> {
+  const { hook, triggerSecret } = await createSampleChain(api, wiring);
+  await writeHook(settings.home, hook);
   const commit = await pushCheckout(checkout);
   onProgress(`pushed the sample, commit ${commit.slice(0, 8)}; waiting for its first run`);
   const { items } = await api.until(`/v1/runs?commit=${commit}`, {
@@ -102,7 +116,7 @@ async function runSample(
     isDone: (page) => page.items.length > 0 && page.items.every(({ status }) => !isLive(status)),
     everyMs: 500,
   });
-  return items.at(-1)?.id ?? '';
+  return { firstRun: items.at(-1)?.id ?? '', triggerSecret };
 }
 
 function isLive(status: string): boolean {
