@@ -4,7 +4,6 @@ export type SourceErrorCode =
   | 'source.not_found'
   | 'source.not_reachable'
   | 'source.address_refused'
-  | 'build.ref_missing'
   | 'build.commit_missing'
   | 'build.context_missing'
   | 'build.context_link_refused'

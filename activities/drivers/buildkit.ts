@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { architectures, type Architecture } from '../../domain/build.ts';
@@ -17,7 +17,8 @@ export interface BuildkitOptions {
 }
 
 export interface ImageBuildInput {
-  readonly contextDirectory: string;
+  /** The build context, a tar file. */
+  readonly contextArchive: string;
   /** Path inside the context. */
   readonly dockerfile: string;
   readonly platform: Architecture;
@@ -73,6 +74,7 @@ const workersSchema = z.array(
 
 /** BuildKit sends whole files of progress as one line. */
 const longestProgressLine = 8 * 1024 * 1024;
+const unpackTimeoutMs = 5 * 60_000;
 
 export function createBuildkit(options: BuildkitOptions): Buildkit {
   return {
@@ -100,12 +102,13 @@ async function buildImage(options: BuildkitOptions, input: ImageBuildInput): Pro
   const { target, workDirectory, secrets, signal, timeoutMs } = input;
   const configFolder = join(workDirectory, 'docker-config');
   const metadataFile = join(workDirectory, `metadata-${input.platform.replaceAll('/', '-')}.json`);
+  const contextFolder = await unpackContext(input);
   await writeDockerConfig(configFolder, [target]);
   const progress = createProgress({ secrets });
   try {
     await runProcess({
       command: options.buildctl,
-      args: buildArguments(options, input, metadataFile),
+      args: buildArguments(options, input, { contextFolder, metadataFile }),
       env: { DOCKER_CONFIG: configFolder },
       signal,
       timeoutMs,
@@ -123,12 +126,30 @@ async function buildImage(options: BuildkitOptions, input: ImageBuildInput): Pro
   return { digest, mediaType, sizeBytes: size, cachedSteps: progress.cachedSteps };
 }
 
+/** Files belong to us, whoever they belonged to; links are kept as they are and followed by nobody. */
+async function unpackContext({ contextArchive, workDirectory, signal }: ImageBuildInput): Promise<string> {
+  const folder = join(workDirectory, 'context');
+  await mkdir(folder, { mode: 0o700 });
+  await runProcess({
+    command: 'tar',
+    args: ['--extract', '--file', contextArchive, '--directory', folder, '--no-same-owner', '--same-permissions'],
+    env: { PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C' },
+    signal,
+    timeoutMs: unpackTimeoutMs,
+  });
+  return folder;
+}
+
 function show({ onLines }: ImageBuildInput, lines: readonly ProgressLine[]): void {
   if (lines.length > 0) onLines(lines);
 }
 
-function buildArguments(options: BuildkitOptions, input: ImageBuildInput, metadataFile: string): string[] {
-  const { target, contextDirectory } = input;
+function buildArguments(
+  options: BuildkitOptions,
+  input: ImageBuildInput,
+  { contextFolder, metadataFile }: { contextFolder: string; metadataFile: string },
+): string[] {
+  const { target } = input;
   const seconds = Math.floor(Date.parse(input.commitTime) / 1000);
   const output = [
     'type=image',
@@ -151,7 +172,7 @@ function buildArguments(options: BuildkitOptions, input: ImageBuildInput, metada
   ];
   return [
     ...['--addr', options.address, 'build', '--frontend', 'dockerfile.v0', '--progress', 'rawjson'],
-    ...['--local', `context=${contextDirectory}`, '--local', `dockerfile=${contextDirectory}`],
+    ...['--local', `context=${contextFolder}`, '--local', `dockerfile=${contextFolder}`],
     ...opts.flatMap((opt) => ['--opt', opt]),
     ...(input.isCached ? [] : ['--no-cache']),
     ...['--output', output.join(','), '--metadata-file', metadataFile],

@@ -1,0 +1,214 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { zstdCompressSync } from 'node:zlib';
+import { Context } from '@temporalio/activity';
+import type { Architecture } from '../domain/build.ts';
+import { limits } from '../domain/limits.ts';
+import { formatLogSegment, type BuildStage, type StoredLogLine } from '../domain/log-line.ts';
+import { plainLine } from '../domain/log-text.ts';
+import { createMasker } from '../domain/mask.ts';
+import type { Database } from '../db/database.ts';
+import { appendLogSegment } from '../db/repositories/build-log.ts';
+import type { ObjectStore } from './drivers/object-store.ts';
+
+export interface BuildLogTimings {
+  /** Lines wait no longer than this for company. */
+  readonly flushMs: number;
+  /** First wait after a failed flush; doubled up to twenty times that. */
+  readonly retryMs: number;
+  /** How long `close` tries to bring the rest home. */
+  readonly closeMs: number;
+}
+
+export interface BuildLogOptions {
+  readonly db: Database;
+  readonly objectStore: Pick<ObjectStore, 'objectPut'>;
+  readonly clock: () => Date;
+  readonly buildId: string;
+  /** null: lines about the build as a whole. */
+  readonly platform: Architecture | null;
+  /** The run's attempt and the activity's: together with the platform no two writers are the same. */
+  readonly runAttempt: number;
+  readonly attempt: number;
+  /** Never shown. */
+  readonly secrets: readonly string[];
+  readonly timings?: BuildLogTimings;
+  /** What a build's log may hold; another limit in tests only. */
+  readonly maxBytes?: number;
+}
+
+/** Writes one architecture's lines into the one log of its build (docs/product.md, section 7, "Log"). */
+export interface BuildLog {
+  write(lines: readonly Omit<StoredLogLine, 'platform'>[]): void;
+  /** A line of ours, at this moment. */
+  say(stage: BuildStage, text: string): void;
+  /** Lines taken so far; for heartbeats. */
+  readonly lines: number;
+  /** Brings the rest home, however the work ended. Throws when store or database stay away, so that the attempt is made again. */
+  close(): Promise<void>;
+}
+
+const defaultTimings: BuildLogTimings = { flushMs: 1_000, retryMs: 250, closeMs: 20_000 };
+const segmentBytes = 256 * 1024;
+const putTimeoutMs = 20_000;
+
+interface Segment {
+  readonly lines: readonly StoredLogLine[];
+  readonly textBytes: number;
+  readonly isCut: boolean;
+}
+
+/**
+ * Opens the log for one attempt; an attempt that is not the first says so in its first line. Lines are kept in memory until object
+ * and row are there: a failed flush is tried again with the same object, and the row, whose key is that object, is written once.
+ */
+export function openBuildLog(options: BuildLogOptions): BuildLog {
+  const { clock, platform, attempt } = options;
+  const { flushMs, retryMs, closeMs } = options.timings ?? defaultTimings;
+  const maxBytes = options.maxBytes ?? limits.logBytes;
+  const masker = createMasker(options.secrets);
+  const mask = (text: string): string => masker.push(text) + masker.end();
+  const giveUp = new AbortController();
+  let waiting: StoredLogLine[] = [];
+  let waitingBytes = 0;
+  let storedBytes = 0;
+  let isCut = false;
+  let lines = 0;
+  let sequence = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let flushing: Promise<void> | undefined;
+
+  function add(line: Omit<StoredLogLine, 'platform'>): void {
+    if (isCut) return;
+    const isOver = storedBytes + waitingBytes + sizeOf(line) > maxBytes;
+    const kept = isOver ? { ...line, text: cutText(maxBytes) } : line;
+    isCut = isOver;
+    lines += 1;
+    waiting.push({ ...kept, platform });
+    waitingBytes += sizeOf(kept);
+    if (waitingBytes >= segmentBytes) flush();
+    else timer ??= setTimeout(flush, flushMs);
+  }
+
+  function flush(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    flushing ??= drain().finally(() => (flushing = undefined));
+    // `close` looks at how it ended; until then it goes on by itself.
+    flushing.catch(() => undefined);
+  }
+
+  async function drain(): Promise<void> {
+    while (waiting.length > 0) {
+      const segment: Segment = { lines: waiting, textBytes: waitingBytes, isCut };
+      [waiting, waitingBytes] = [[], 0];
+      storedBytes += segment.textBytes;
+      sequence += 1;
+      const state = await untilStored(segment, sequence);
+      storedBytes = Math.max(storedBytes, state.bytes);
+      isCut ||= state.isTruncated;
+    }
+  }
+
+  async function untilStored(segment: Segment, number: number) {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await storeSegment(options, segment, number);
+      } catch (error) {
+        if (giveUp.signal.aborted) throw error;
+        const waitMs = retryMs * Math.min(20, 2 ** (tries - 1));
+        await delay(waitMs, undefined, { signal: giveUp.signal }).catch(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  const log: BuildLog = {
+    write(more) {
+      for (const line of more) add({ ...line, text: mask(line.text) });
+    },
+    say(stage, text) {
+      add({ time: clock().toISOString(), stage, text: mask(plainLine(text)) });
+    },
+    get lines() {
+      return lines;
+    },
+    async close() {
+      const deadline = setTimeout(() => giveUp.abort(), closeMs);
+      try {
+        if (waiting.length > 0 || flushing !== undefined) flush();
+        await flushing;
+      } finally {
+        clearTimeout(deadline);
+      }
+    },
+  };
+  if (attempt > 1)
+    log.say(platform === null ? 'clone' : 'prepare', `Attempt ${attempt}: the one before did not end well.`);
+  return log;
+}
+
+async function storeSegment(options: BuildLogOptions, segment: Segment, sequence: number) {
+  const { db, objectStore, buildId, platform, runAttempt, attempt } = options;
+  const content = zstdCompressSync(formatLogSegment(segment.lines));
+  const writer = `${platform === null ? 'source' : platform.replaceAll('/', '-')}/${runAttempt}.${attempt}`;
+  const key = `logs/build/${buildId}/${writer}/${sequence}.zst`;
+  await objectStore.objectPut(key, content, {
+    contentType: 'application/zstd',
+    signal: AbortSignal.timeout(putTimeoutMs),
+  });
+  return appendLogSegment(db, {
+    build_id: buildId,
+    lines: segment.lines.length,
+    bytes: content.length,
+    sha256: createHash('sha256').update(content).digest('hex'),
+    object_key: key,
+    platform,
+    attempt,
+    textBytes: segment.textBytes,
+    isCut: segment.isCut,
+  });
+}
+
+function sizeOf({ text }: { readonly text: string }): number {
+  return Buffer.byteLength(text) + 1;
+}
+
+function cutText(maxBytes: number): string {
+  return `… the log ends here: it holds ${Math.round(maxBytes / 1024 / 1024)} MiB, which is all a build may write. The build goes on.`;
+}
+
+/** The log of the activity that runs now. */
+export function openActivityLog(
+  deps: Pick<BuildLogOptions, 'db' | 'objectStore' | 'clock'>,
+  {
+    buildId,
+    platform,
+    attempt,
+    secrets,
+  }: Pick<BuildLogOptions, 'buildId' | 'platform' | 'secrets'> & { readonly attempt: number },
+): BuildLog {
+  return openBuildLog({
+    db: deps.db,
+    objectStore: deps.objectStore,
+    clock: deps.clock,
+    buildId,
+    platform,
+    runAttempt: attempt,
+    attempt: Context.current().info.attempt,
+    secrets,
+  });
+}
+
+/** Closes the log however the work ended; of two failures the work's own is thrown. */
+export async function withLog<Result>(log: BuildLog, work: () => Promise<Result>): Promise<Result> {
+  try {
+    const result = await work();
+    await log.close();
+    return result;
+  } catch (error) {
+    await log.close().catch(() => undefined);
+    throw error;
+  }
+}

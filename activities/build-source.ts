@@ -1,0 +1,122 @@
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/activity';
+import { z } from 'zod';
+import type { RepositoryRef } from '../domain/chain.ts';
+import { SourceError } from '../domain/source-error.ts';
+import type { RunSource } from '../domain/source.ts';
+import type { Database } from '../db/database.ts';
+import { setBuildStage } from '../db/repositories/build-progress.ts';
+import { findSourceAddress } from '../db/repositories/source-address.ts';
+import { openActivityLog, withLog, type BuildLog } from './build-log.ts';
+import type { ContextArchive } from './drivers/git-context.ts';
+import type { Git, GitCredential } from './drivers/git.ts';
+import type { ObjectStore } from './drivers/object-store.ts';
+import { heartbeating } from './heartbeat.ts';
+import { inWorkspace } from './workspace.ts';
+
+export interface SourceDeps {
+  readonly db: Database;
+  readonly objectStore: Pick<ObjectStore, 'objectPut' | 'objectHead'>;
+  readonly git: Pick<Git, 'commitClone' | 'contextArchive'>;
+  readonly openSecret: (ref: string) => Promise<string>;
+  /** Folder for checkouts and contexts. */
+  readonly workDir: string;
+  readonly clock: () => Date;
+}
+
+/** What every activity of a build is told. */
+export interface SourceInput {
+  readonly runId: string;
+  /** Of the run. */
+  readonly attempt: number;
+  readonly buildId: string;
+  readonly repository: RepositoryRef;
+  readonly source: RunSource;
+}
+
+export interface CloneSourceInput extends SourceInput {
+  readonly contextDirectory: string;
+  readonly dockerfile: string;
+}
+
+/** The build context as an object; `commitTime` is RFC 3339. */
+export interface ClonedSource {
+  readonly contextKey: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly commitTime: string;
+}
+
+const cloneTimeoutMs = 5 * 60_000;
+const credentialSchema = z.object({ username: z.string(), password: z.string() });
+
+/**
+ * Takes the commit's build context and stores it under its digest. Permanent failures: the codes of `SourceError` but
+ * `source.not_reachable`, and `source.not_bound`.
+ */
+export async function cloneSource(deps: SourceDeps, input: CloneSourceInput): Promise<ClonedSource> {
+  await setBuildStage(deps.db, { buildId: input.buildId, stage: 'clone', at: deps.clock() });
+  const { url, credential } = await openSource(deps, input);
+  const secrets = credential === null ? [] : [credential.password];
+  const log = openActivityLog(deps, { ...input, platform: null, secrets });
+  const work = (signal: AbortSignal) => cloneContext(deps, input, { url, credential, log, signal });
+  return withLog(log, () =>
+    heartbeating(work).catch((error: unknown) => {
+      throw sourceFailure(error, log);
+    }),
+  );
+}
+
+async function openSource(
+  { db, openSecret }: SourceDeps,
+  { repository }: CloneSourceInput,
+): Promise<{ url: string; credential: GitCredential | null }> {
+  const address = await findSourceAddress(db, repository.id);
+  if (address === undefined) {
+    const text = `The repository ${repository.namespace}/${repository.name} is no longer bound to any code. Bind a code source to it and push again.`;
+    throw ApplicationFailure.nonRetryable(text, 'source.not_bound', { fault: 'user' });
+  }
+  const { url, credentialRef } = address;
+  if (credentialRef === null) return { url, credential: null };
+  return { url, credential: credentialSchema.parse(JSON.parse(await openSecret(credentialRef))) };
+}
+
+async function cloneContext(
+  { git, objectStore, workDir }: SourceDeps,
+  { source, contextDirectory, dockerfile }: CloneSourceInput,
+  {
+    url,
+    credential,
+    log,
+    signal,
+  }: { url: string; credential: GitCredential | null; log: BuildLog; signal: AbortSignal },
+): Promise<ClonedSource> {
+  const { commit, ref } = source;
+  log.say('clone', `Cloning ${url}, ${source.refType} ${ref}, commit ${commit}`);
+  return inWorkspace({ workDir, name: 'clone' }, async (folder) => {
+    const directory = join(folder, 'source');
+    const file = join(folder, 'context.tar');
+    await git.commitClone({ url, commit, ref, credential, directory, signal, timeoutMs: cloneTimeoutMs });
+    const context = await git.contextArchive({ directory, commit, contextDirectory, dockerfile, file, signal });
+    const contextKey = `src/${context.sha256}`;
+    if ((await objectStore.objectHead(contextKey, { signal })) === undefined) {
+      await objectStore.objectPut(contextKey, createReadStream(file), { contentType: 'application/x-tar', signal });
+    }
+    log.say('clone', describeContext(contextDirectory, context));
+    const { sha256, sizeBytes, commitTime } = context;
+    return { contextKey, sha256, sizeBytes, commitTime };
+  });
+}
+
+function describeContext(directory: string, { files, sizeBytes }: ContextArchive): string {
+  return `Build context "${directory}": ${files} files, ${(sizeBytes / 1_000_000).toFixed(1)} MB`;
+}
+
+function sourceFailure(error: unknown, log: BuildLog): unknown {
+  if (!(error instanceof SourceError)) return error;
+  log.say('clone', `ERROR: ${error.message}`);
+  const details = { ...error.params, fault: error.isPermanent ? 'user' : 'system' };
+  if (error.isPermanent) return ApplicationFailure.nonRetryable(error.message, error.code, details);
+  return ApplicationFailure.create({ message: error.message, type: error.code, details: [details] });
+}

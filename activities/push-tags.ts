@@ -1,0 +1,137 @@
+import { ApplicationFailure } from '@temporalio/activity';
+import type { RepositoryRef } from '../domain/chain.ts';
+import { isNotFound } from '../domain/registry-error.ts';
+import type { Database } from '../db/database.ts';
+import {
+  findTagPointer,
+  getTagPointer,
+  hasImmutableTags,
+  isDigestTagged,
+  moveTagPointer,
+} from '../db/repositories/push.ts';
+import type { RegistryClient } from './drivers/registry.ts';
+
+/** A repository at its registry, for one activity. */
+export interface Place {
+  readonly client: RegistryClient;
+  /** `namespace/repository`. */
+  readonly path: string;
+  readonly signal: AbortSignal;
+}
+
+export interface MoveTagsInput {
+  readonly runId: string;
+  readonly attempt: number;
+  readonly repository: RepositoryRef;
+  readonly orderNo: number;
+  readonly tags: readonly string[];
+  readonly digest: string;
+  readonly platforms: readonly string[];
+}
+
+/** `fenced`: built, not moved, as a newer run holds the tag. */
+export interface MovedTags {
+  readonly moved: readonly {
+    readonly tag: string;
+    readonly previousDigest: string | null;
+    readonly sequence: number;
+  }[];
+  readonly fenced: readonly { readonly tag: string; readonly by: number }[];
+}
+
+export type Moved = MovedTags['moved'][number];
+export type Fenced = MovedTags['fenced'][number];
+
+interface TagDeps {
+  readonly db: Database;
+  readonly clock: () => Date;
+}
+
+/** Requests of one deletion that run at once. */
+const headsAtOnce = 8;
+const mutableTag = 'latest';
+
+/** Moves one tag through the fence, then has the registry agree with its row. */
+export async function moveTag(
+  { db, clock }: TagDeps,
+  { runId, repository, orderNo, digest }: MoveTagsInput,
+  { at, tag }: { at: Place; tag: string },
+): Promise<Moved | Fenced> {
+  const key = { repositoryId: repository.id, tag };
+  const known = await findTagPointer(db, key);
+  const head = known === undefined ? await at.client.manifestHead(at.path, tag, at) : undefined;
+  const digestBefore = known?.digest ?? head?.digest ?? null;
+  if (digestBefore !== null && digestBefore !== digest) await refuseImmutable(db, { repository, tag });
+  const { isMoved, row } = await moveTagPointer(db, { ...key, orderNo, digest, runId, digestBefore, at: clock() });
+  await settleTag(db, key, at);
+  return isMoved ? { tag, previousDigest: row.previous_digest, sequence: row.sequence } : { tag, by: row.order_no };
+}
+
+async function refuseImmutable(
+  db: Database,
+  { repository, tag }: { repository: RepositoryRef; tag: string },
+): Promise<void> {
+  if (tag === mutableTag || !(await hasImmutableTags(db, repository.id))) return;
+  const text = `The tag "${tag}" is set and the tags of ${repository.namespace}/${repository.name} are immutable. Write another tag, or turn tag immutability off.`;
+  throw ApplicationFailure.nonRetryable(text, 'push.tag_immutable', { tag, fault: 'user' });
+}
+
+/**
+ * The row is the intent, the registry follows. Row and registry are read again after each write: whoever writes last repairs what a
+ * frozen and thawed worker may have written meanwhile. No lock is held over HTTP.
+ */
+async function settleTag(
+  db: Database,
+  key: { repositoryId: string; tag: string },
+  { client, path, signal }: Place,
+): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    const { digest } = await getTagPointer(db, key);
+    const head = await client.manifestHead(path, key.tag, { signal });
+    if (head?.digest !== digest) {
+      const { mediaType, bytes } = await client.manifestGet(path, digest, { signal });
+      await client.manifestPut(path, key.tag, { mediaType, bytes, signal });
+    }
+    const isSettled = (await client.manifestHead(path, key.tag, { signal }))?.digest === digest;
+    if (isSettled && (await getTagPointer(db, key)).digest === digest) return;
+  }
+}
+
+/** Takes `tags` off the digest where they are on it, and the digest away unless another tag holds it. */
+export async function deleteTagged(
+  { db }: Pick<TagDeps, 'db'>,
+  {
+    at: { client, path, signal },
+    repository,
+    digest,
+    tags,
+  }: { at: Place; repository: RepositoryRef; digest: string; tags: readonly string[] },
+): Promise<{ deletedTags: readonly string[]; isDigestDeleted: boolean }> {
+  const onDigest = await tagsOn({ client, path, signal }, digest);
+  const deletedTags = onDigest.filter((tag) => tags.includes(tag));
+  const isHeld =
+    onDigest.length > deletedTags.length ||
+    (await isDigestTagged(db, { repositoryId: repository.id, digest, besides: tags }));
+  if (!isHeld) {
+    // Takes its tags along.
+    await client.manifestDelete(path, digest, { signal });
+    return { deletedTags, isDigestDeleted: true };
+  }
+  for (const tag of deletedTags) await client.tagDelete(path, tag, { signal });
+  return { deletedTags, isDigestDeleted: false };
+}
+
+async function tagsOn({ client, path, signal }: Place, digest: string): Promise<readonly string[]> {
+  const tags = await client.tagList(path, { signal }).catch((error: unknown) => {
+    if (isNotFound(error)) return [];
+    throw error;
+  });
+  const found: string[] = [];
+  for (let from = 0; from < tags.length; from += headsAtOnce) {
+    const some = tags.slice(from, from + headsAtOnce);
+    const heads = await Promise.all(some.map((tag) => client.manifestHead(path, tag, { signal })));
+    found.push(...some.filter((_, index) => heads[index]?.digest === digest));
+  }
+  return found;
+}

@@ -1,0 +1,202 @@
+import { createHash } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/activity';
+import { z } from 'zod';
+import { architectures, type Architecture, type PlatformImage } from '../domain/build.ts';
+import type { RepositoryRef, RunImages } from '../domain/chain.ts';
+import { indexBuild } from '../domain/image-index.ts';
+import { manifestMediaTypes, parseManifest, type Descriptor, type Platform } from '../domain/image-manifest.ts';
+import { isNotFound, RegistryError } from '../domain/registry-error.ts';
+import type { Database } from '../db/database.ts';
+import { setBuildDigest, setBuildStage } from '../db/repositories/build-progress.ts';
+import { deleteTagPointers, noteRunTags } from '../db/repositories/push.ts';
+import type { Registries } from './drivers/registries.ts';
+import { heartbeating } from './heartbeat.ts';
+import {
+  deleteTagged,
+  moveTag,
+  type Fenced,
+  type Moved,
+  type MovedTags,
+  type MoveTagsInput,
+  type Place,
+} from './push-tags.ts';
+
+export type { MovedTags, MoveTagsInput } from './push-tags.ts';
+
+export interface PushDeps {
+  readonly db: Database;
+  readonly registries: Pick<Registries, 'client'>;
+  readonly clock: () => Date;
+}
+
+export interface ResolveImageInput {
+  readonly repository: RepositoryRef;
+  /** A tag or a digest. */
+  readonly tag: string;
+}
+
+export interface AssembleIndexInput {
+  readonly runId: string;
+  readonly attempt: number;
+  readonly buildId: string;
+  readonly repository: RepositoryRef;
+  readonly images: readonly PlatformImage[];
+}
+
+export interface DeleteImageInput {
+  readonly runId: string;
+  readonly attempt: number;
+  readonly repository: RepositoryRef;
+  readonly digest: string;
+  readonly tags: readonly string[];
+}
+
+/**
+ * Stores images by digest and moves tags (docs/product.md, sections 7 and 12). Permanent failures: `push.image_missing`,
+ * `push.tag_immutable`, `push.platform_unknown`, and `push.<issue>` of a registry's final refusal.
+ */
+export function createPushActivities(deps: PushDeps) {
+  return {
+    /** An image that exists: its digest and architectures. */
+    async resolveImage({ repository, tag }: ResolveImageInput): Promise<RunImages> {
+      return atRegistry(deps, repository, ['pull'], (at) => resolveImage(at, tag));
+    },
+
+    /** One architecture is its own manifest; several get an OCI index, the same bytes every time. */
+    async assembleIndex(input: AssembleIndexInput): Promise<{ digest: string; mediaType: string }> {
+      const { buildId, repository, images } = input;
+      await setBuildStage(deps.db, { buildId, stage: 'index', at: deps.clock() });
+      const image = await atRegistry(deps, repository, ['pull', 'push'], (at) => putIndex(at, images));
+      await setBuildDigest(deps.db, { buildId, digest: image.digest });
+      return image;
+    },
+
+    /** Moves each tag through the fence, then brings the registry to agree with the rows, whoever wrote them. */
+    async moveTags(input: MoveTagsInput): Promise<MovedTags> {
+      const { runId, repository, tags, digest, platforms } = input;
+      const moves = await atRegistry(deps, repository, ['pull', 'push'], async (at) => {
+        const ends: (Moved | Fenced)[] = [];
+        for (const tag of tags) ends.push(await moveTag(deps, input, { at, tag }));
+        return ends;
+      });
+      const moved = moves.filter((move) => 'sequence' in move);
+      const fenced = moves.filter((move) => 'by' in move);
+      await noteRunTags(deps.db, { runId, digest, tags: moved.map(({ tag }) => tag), platforms });
+      return { moved, fenced };
+    },
+
+    /** Takes the tags off the image, and the image away unless another tag holds it. What is gone already is fine. */
+    async deleteImage({
+      repository,
+      digest,
+      tags,
+    }: DeleteImageInput): Promise<{ deletedTags: readonly string[]; isDigestDeleted: boolean }> {
+      const ends = await atRegistry(deps, repository, ['pull', 'push', 'delete'], (at) =>
+        deleteTagged(deps, { at, repository, digest, tags }),
+      );
+      await deleteTagPointers(deps.db, { repositoryId: repository.id, tags, digest });
+      return ends;
+    },
+  };
+}
+
+/** Works at the registry, beating; what it refuses for good is told as `push.<issue>`. */
+async function atRegistry<Result>(
+  { registries }: PushDeps,
+  repository: RepositoryRef,
+  actions: readonly ('pull' | 'push' | 'delete')[],
+  work: (place: Place) => Promise<Result>,
+): Promise<Result> {
+  const path = `${repository.namespace}/${repository.name}`;
+  try {
+    return await heartbeating(async (signal) => {
+      const client = await registries.client(repository.instance, [{ repository: path, actions }]);
+      return work({ client, path, signal });
+    });
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error;
+    const details = { instance: repository.instance, fault: 'system' };
+    if (error.isPermanent) throw ApplicationFailure.nonRetryable(error.message, `push.${error.issue}`, details);
+    throw ApplicationFailure.create({
+      message: error.message,
+      type: `push.${error.issue}`,
+      details: [details],
+      ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
+    });
+  }
+}
+
+async function resolveImage({ client, path, signal }: Place, tag: string): Promise<RunImages> {
+  const stored = await client.manifestGet(path, tag, { signal }).catch((error: unknown) => {
+    if (!isNotFound(error)) throw error;
+    const text = `The image ${path}:${tag} does not exist any more: it was deleted after the run was asked for.`;
+    throw ApplicationFailure.nonRetryable(text, 'push.image_missing', { tag, fault: 'user' });
+  });
+  const manifest = parseManifest(stored);
+  const { digest, mediaType, bytes } = stored;
+  const platforms =
+    manifest.kind === 'index'
+      ? manifest.manifests.flatMap(imageOfDescriptor)
+      : imageOfDescriptor({
+          mediaType,
+          digest,
+          size: bytes.length,
+          platform: await platformOf({ client, path, signal }, manifest.config),
+        });
+  if (platforms.length === 0) {
+    const text = `The image ${path}:${tag} is for none of the platforms Slipway knows (${architectures.join(', ')}).`;
+    throw ApplicationFailure.nonRetryable(text, 'push.platform_unknown', { tag, fault: 'user' });
+  }
+  return { digest, mediaType, tags: tag.includes(':') ? [] : [tag], platforms };
+}
+
+/** Attestations and platforms we do not know are no images of the run. */
+function imageOfDescriptor({ platform, digest, mediaType, size }: Descriptor): readonly PlatformImage[] {
+  const architecture = architectureOf(platform);
+  return architecture === undefined ? [] : [{ platform: architecture, digest, mediaType, sizeBytes: size }];
+}
+
+function architectureOf(platform: Platform | undefined): Architecture | undefined {
+  if (platform === undefined) return undefined;
+  const { os, architecture, variant } = platform;
+  // arm without a variant means v7; variants of amd64 and arm64 are refinements of one platform of ours.
+  const version = architecture === 'arm' ? `/${variant ?? 'v7'}` : '';
+  return architectures.find((known) => known === `${os}/${architecture}${version}`);
+}
+
+const configSchema = z.looseObject({
+  os: z.string().catch(''),
+  architecture: z.string().catch(''),
+  variant: z.string().optional(),
+});
+
+async function platformOf({ client, path, signal }: Place, config: Descriptor): Promise<Platform> {
+  const { digest, size } = config;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of await client.blobGet(path, { digest, size }, { signal })) chunks.push(chunk);
+  return configSchema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+}
+
+async function putIndex(
+  { client, path, signal }: Place,
+  images: readonly PlatformImage[],
+): Promise<{ digest: string; mediaType: string }> {
+  const [only, ...others] = images;
+  if (only === undefined) throw ApplicationFailure.nonRetryable('An index over no image was asked for.', 'internal');
+  if (others.length === 0) return { digest: only.digest, mediaType: only.mediaType };
+  const bytes = indexBuild(images.map(descriptorOfImage));
+  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  const mediaType = manifestMediaTypes.ociIndex;
+  await client.manifestPut(path, digest, { mediaType, bytes, signal });
+  return { digest, mediaType };
+}
+
+function descriptorOfImage({ platform, digest, mediaType, sizeBytes }: PlatformImage): Descriptor {
+  const [os = '', architecture = '', variant] = platform.split('/');
+  return {
+    mediaType,
+    digest,
+    size: sizeBytes,
+    platform: { os, architecture, ...(variant === undefined ? {} : { variant }) },
+  };
+}

@@ -1,0 +1,93 @@
+import { sql } from 'kysely';
+import type { Architecture, PlatformImage } from '../../domain/build.ts';
+import { buildStages, type BuildStage } from '../../domain/log-line.ts';
+import type { Database } from '../database.ts';
+import type { BuildReason } from '../tables/build.ts';
+
+/** Shows where a build is: the furthest stage any of its architectures has reached. Ended builds stay ended. */
+export async function setBuildStage(
+  db: Database,
+  { buildId, stage, at }: { buildId: string; stage: BuildStage; at: Date },
+): Promise<void> {
+  await db
+    .updateTable('build')
+    .set({ status: 'building', stage, started_at: sql`coalesce(started_at, ${at})` })
+    .where('id', '=', buildId)
+    .where('ended_at', 'is', null)
+    .where((eb) =>
+      eb.or([eb('stage', 'is', null), eb('stage', 'in', buildStages.slice(0, buildStages.indexOf(stage) + 1))]),
+    )
+    .execute();
+}
+
+/** The image of a build: its manifest, or the index over its architectures. */
+export async function setBuildDigest(
+  db: Database,
+  { buildId, digest }: { buildId: string; digest: string },
+): Promise<void> {
+  await db.updateTable('build').set({ digest, stage: 'push' }).where('id', '=', buildId).execute();
+}
+
+/** An attempt at one architecture begins; the first one sets the start. */
+export async function startArchitecture(
+  db: Database,
+  { buildId, platform, at }: { buildId: string; platform: Architecture; at: Date },
+): Promise<void> {
+  const values = { status: 'building', reason: JSON.stringify(null), ended_at: null } as const;
+  await db
+    .insertInto('build_architecture')
+    .values({ build_id: buildId, platform, ...values, ...noImage, attempts: 1, started_at: at })
+    .onConflict((conflict) =>
+      conflict.columns(['build_id', 'platform']).doUpdateSet({
+        ...values,
+        attempts: sql`build_architecture.attempts + 1`,
+        started_at: sql`coalesce(build_architecture.started_at, excluded.started_at)`,
+      }),
+    )
+    .execute();
+}
+
+const noImage = { digest: null, media_type: null, size_bytes: null, cached_steps: null } as const;
+
+/** One architecture is built and pushed by digest. */
+export async function finishArchitecture(
+  db: Database,
+  { buildId, image, cachedSteps, at }: { buildId: string; image: PlatformImage; cachedSteps: number; at: Date },
+): Promise<void> {
+  await db
+    .updateTable('build_architecture')
+    .set({
+      status: 'success',
+      digest: image.digest,
+      media_type: image.mediaType,
+      size_bytes: image.sizeBytes,
+      cached_steps: cachedSteps,
+      reason: JSON.stringify(null),
+      ended_at: at,
+    })
+    .where('build_id', '=', buildId)
+    .where('platform', '=', image.platform)
+    .execute();
+}
+
+/** An attempt failed: for good, or to be tried again, which `reason` then says. */
+export async function noteArchitectureFailure(
+  db: Database,
+  {
+    buildId,
+    platform,
+    reason,
+    endedAt,
+  }: { buildId: string; platform: Architecture; reason: BuildReason; endedAt: Date | null },
+): Promise<void> {
+  await db
+    .updateTable('build_architecture')
+    .set({
+      status: endedAt === null ? 'building' : 'failed',
+      reason: JSON.stringify(reason),
+      ended_at: endedAt,
+    })
+    .where('build_id', '=', buildId)
+    .where('platform', '=', platform)
+    .execute();
+}
