@@ -55,16 +55,14 @@ const ok = { status: 'ok' as const, degraded: [] };
 const unavailable = { status: 'unavailable' as const, degraded: [] };
 const databaseTimeoutMs = 2_000;
 
-/** What health needs to know of the process. */
+/** What health needs to know of what lies behind the process. */
 export interface Readiness {
-  /** False once the process is stopping. */
-  isAccepting(): boolean;
   /** Parts that do not answer, without which hooks are still accepted. */
   degraded(): Promise<readonly ('temporal' | 'store')[]>;
 }
 
 /** Health: `/livez` touches nothing; `/readyz` is 503 only for PostgreSQL, its schema, or a stopping process. */
-export function healthRoutes({ db, readiness }: Pick<ApiDeps, 'db' | 'readiness'>) {
+export function healthRoutes({ db, readiness, stopping }: Pick<ApiDeps, 'db' | 'readiness' | 'stopping'>) {
   const hasDatabase = () => withinTime(isMigrated(db));
   return newRoutes('request')
     .openapi(healthRoute('/livez', 'Whether the process is alive'), (c) => c.json(ok, 200))
@@ -72,7 +70,7 @@ export function healthRoutes({ db, readiness }: Pick<ApiDeps, 'db' | 'readiness'
       (await hasDatabase()) ? c.json(ok, 200) : c.json(unavailable, 503),
     )
     .openapi(healthRoute('/readyz', 'Whether requests and hooks are accepted'), async (c) => {
-      if (!readiness.isAccepting() || !(await hasDatabase())) return c.json(unavailable, 503);
+      if (stopping.aborted || !(await hasDatabase())) return c.json(unavailable, 503);
       return c.json({ status: 'ok' as const, degraded: [...(await readiness.degraded())] }, 200);
     });
 }

@@ -67,7 +67,8 @@ export function testDeps({ db, ...overrides }: Partial<ApiDeps> & Pick<ApiDeps, 
     starter: { start: vi.fn<ApiDeps['starter']['start']>(async () => {}) },
     listener: { on: () => () => {} },
     objectStore: createMemoryObjects(),
-    readiness: { isAccepting: () => true, degraded: async () => [] },
+    readiness: { degraded: async () => [] },
+    stopping: new AbortController().signal,
     ...overrides,
   };
 }
