@@ -42,6 +42,8 @@ export interface ApiDeps {
   /** Logs, reports and SBOMs. */
   readonly objectStore: Pick<ObjectStore, 'objectGet' | 'objectGetBytes'>;
   readonly readiness: Readiness;
+  /** Aborted when the process begins to stop: streams say `bye` and end. */
+  readonly stopping: AbortSignal;
 }
 
 /** Clients of the instances' registries, each logged in for no more than the access asked for. */
