@@ -62,7 +62,6 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     registries,
     imageCopy,
     buildkit,
-    random: Math.random,
     git: createGit({ path: process.env['PATH'] ?? '', isHttpAllowed: policy.isHttpAllowed }),
     objectStore: createObjectStore({
       endpoint: config.SLIPWAY_OBJECT_STORE_ENDPOINT,
@@ -80,7 +79,10 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
       clock,
       onDownloadFailed: (error) => log.warn({ error: String(error) }, 'the vulnerability data could not be renewed'),
     }),
-    webhook: createWebhookSender({ openEgress: ({ ca }) => createEgress({ policy, ...(ca === undefined ? {} : { ca }) }), clock }),
+    webhook: createWebhookSender({
+      openEgress: ({ ca }) => createEgress({ policy, ...(ca === undefined ? {} : { ca }) }),
+      clock,
+    }),
     openSecret: (ref: string) => openSecret(db, secretBox, ref),
   });
   const hasBuildRole = config.SLIPWAY_WORKER_ROLES.includes('build');

@@ -56,12 +56,13 @@ export async function runTrigger(
     children.map((child) => child.result()),
     timings.triggerWaitMs,
   );
+  const statusOf = (index: number): DeliveryStatus => ends[index] ?? 'retrying';
   const result = {
     deliveries: deliveries.map(({ id, triggerId, tag }, index) => ({
       id,
       trigger: triggerId,
       tag,
-      status: ends[index] ?? 'retrying',
+      status: statusOf(index),
     })),
     untriggered,
   };

@@ -113,7 +113,7 @@ export function fakeActivities() {
       contextKey: 'src/1',
       sha256: '1'.repeat(64),
       sizeBytes: 1_000,
-      commitTime: 1_602_750_346,
+      commitTime: '2020-10-15T08:25:46Z',
     })),
     buildImage: vi.fn<Activities['buildImage']>(async ({ platform }) => ({
       platform,
