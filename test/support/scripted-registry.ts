@@ -24,10 +24,12 @@ export interface Rule {
   readonly answer: (response: ServerResponse, request: SeenRequest, body: IncomingMessage) => void | Promise<void>;
 }
 
+type ManifestBody = { readonly mediaType: string; readonly [field: string]: unknown };
+
 export interface ScriptedRegistry {
   readonly url: string;
   readonly host: string;
-  readonly requests: readonly SeenRequest[];
+  readonly requests: SeenRequest[];
   readonly rules: Rule[];
   /** Gives the challenge of the 401 a request below `/v2/` gets, or undefined to let it pass. */
   authorize: ((request: SeenRequest) => string | undefined) | undefined;
@@ -39,7 +41,7 @@ export interface ScriptedRegistry {
   /** Stores a manifest as JSON, under its digest and the given tags. */
   addManifest(
     repository: string,
-    body: { readonly mediaType: string },
+    body: ManifestBody,
     ...tags: string[]
   ): { mediaType: string; digest: string; size: number };
   /** The `what` of every request so far that matches. */
@@ -288,7 +290,7 @@ async function putManifest(
   const bytes = Buffer.concat(chunks);
   const digest = digestOf(bytes);
   const body = JSON.parse(bytes.toString());
-  const parts = [body.config, ...(body.layers ?? [])].filter((part) => part !== undefined);
+  const parts = [body.config, ...(body.layers ?? [])].filter((part) => part?.mediaType.includes('.foreign.') === false);
   if (parts.some((part) => !repository.blobs.has(part.digest))) return refuse(response, 400, 'MANIFEST_BLOB_UNKNOWN');
   if (
     reference.includes(':') &&
