@@ -11,13 +11,16 @@ import { recordChild } from '../db/repositories/record.ts';
 import { closeRunScan, noteScanStatus, openRunScan, replaceScanReport } from '../db/repositories/scan.ts';
 import type { ObjectStore } from './drivers/object-store.ts';
 import type { Registries } from './drivers/registries.ts';
+import type { RegistryClient } from './drivers/registry.ts';
 import type { ImageScan, Trivy } from './drivers/trivy.ts';
 
 export interface ScanDeps {
   readonly db: Database;
   readonly trivy: Pick<Trivy, 'imageScan'>;
   readonly objectStore: Pick<ObjectStore, 'objectPut'>;
-  readonly registries: Pick<Registries, 'client' | 'login'>;
+  readonly registries: Pick<Registries, 'login'> & {
+    client(...args: Parameters<Registries['client']>): Promise<Pick<RegistryClient, 'manifestGet' | 'manifestPut'>>;
+  };
   readonly clock: () => Date;
 }
 

@@ -17,3 +17,8 @@ export function newUuid(now: Date): string {
   const hex = bytes.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
+
+/** A new `webhook-id`: without `.`, as Standard Webhooks ask. */
+export function newWebhookId(): string {
+  return `msg_${randomBytes(16).toString('hex')}`;
+}

@@ -18,6 +18,8 @@ export interface ReceiverZoo {
   readonly received: readonly ReceivedRequest[];
   /** Ends once `count` requests have come in. */
   waitFor(count: number): Promise<readonly ReceivedRequest[]>;
+  /** The most requests that were under way at one time. */
+  readonly mostAtOnce: () => number;
   /** Bytes of endless bodies written so far. */
   readonly floodedBytes: () => number;
   close(): Promise<void>;
@@ -29,6 +31,8 @@ export async function openReceiverZoo({ tls }: { tls?: SelfSigned } = {}): Promi
   const received: ReceivedRequest[] = [];
   const waiting = new Set<() => void>();
   let floodedBytes = 0;
+  let underWay = 0;
+  let mostAtOnce = 0;
   const habits: Readonly<
     Record<string, (response: ServerResponse, request: IncomingMessage, argument: string) => void>
   > = {
@@ -65,6 +69,8 @@ export async function openReceiverZoo({ tls }: { tls?: SelfSigned } = {}): Promi
     },
   };
   const onRequest: RequestListener = (request, response) => {
+    mostAtOnce = Math.max(mostAtOnce, (underWay += 1));
+    response.once('close', () => (underWay -= 1));
     void readBody(request).then((body) => {
       received.push({ path: request.url ?? '', headers: plainHeaders(request), body });
       for (const wake of waiting) wake();
@@ -79,6 +85,7 @@ export async function openReceiverZoo({ tls }: { tls?: SelfSigned } = {}): Promi
     url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     port,
     received,
+    mostAtOnce: () => mostAtOnce,
     floodedBytes: () => floodedBytes,
     async waitFor(count) {
       while (received.length < count) {
