@@ -8,7 +8,7 @@ import { formatLogSegment, type BuildStage, type StoredLogLine } from '../domain
 import { plainLine } from '../domain/log-text.ts';
 import { createMasker } from '../domain/mask.ts';
 import type { Database } from '../db/database.ts';
-import { appendLogSegment } from '../db/repositories/build-log.ts';
+import { appendLogSegment, type AppendedSegment } from '../db/repositories/build-log.ts';
 import type { ObjectStore } from './drivers/object-store.ts';
 
 export interface BuildLogTimings {
@@ -54,7 +54,6 @@ const putTimeoutMs = 20_000;
 
 interface Segment {
   readonly lines: readonly StoredLogLine[];
-  readonly textBytes: number;
   readonly isCut: boolean;
 }
 
@@ -71,21 +70,18 @@ export function openBuildLog(options: BuildLogOptions): BuildLog {
   const giveUp = new AbortController();
   let waiting: StoredLogLine[] = [];
   let waitingBytes = 0;
-  let storedBytes = 0;
-  let isCut = false;
+  let isClosed = false;
   let lines = 0;
   let sequence = 0;
   let timer: NodeJS.Timeout | undefined;
   let flushing: Promise<void> | undefined;
 
   function add(line: Omit<StoredLogLine, 'platform'>): void {
-    if (isCut) return;
-    const isOver = storedBytes + waitingBytes + sizeOf(line) > maxBytes;
-    const kept = isOver ? { ...line, text: cutText(maxBytes) } : line;
-    isCut = isOver;
+    // What one writer holds back while the store is away is bounded by what the log can take at all.
+    if (isClosed || waitingBytes > maxBytes) return;
     lines += 1;
-    waiting.push({ ...kept, platform });
-    waitingBytes += sizeOf(kept);
+    waiting.push({ ...line, platform });
+    waitingBytes += sizeOf(line);
     if (waitingBytes >= segmentBytes) flush();
     else timer ??= setTimeout(flush, flushMs);
   }
@@ -100,20 +96,30 @@ export function openBuildLog(options: BuildLogOptions): BuildLog {
 
   async function drain(): Promise<void> {
     while (waiting.length > 0) {
-      const segment: Segment = { lines: waiting, textBytes: waitingBytes, isCut };
-      [waiting, waitingBytes] = [[], 0];
-      storedBytes += segment.textBytes;
-      sequence += 1;
-      const state = await untilStored(segment, sequence);
-      storedBytes = Math.max(storedBytes, state.bytes);
-      isCut ||= state.isTruncated;
+      const segment: Segment = { lines: takeWaiting(), isCut: false };
+      const stored = await untilStored(segment);
+      if (stored.kind === 'full') await untilStored(cutSegment(segment, stored.roomBytes, maxBytes));
+      isClosed ||= stored.kind !== 'stored';
+      if (isClosed) waiting = [];
     }
   }
 
-  async function untilStored(segment: Segment, number: number) {
+  /** About a segment's worth, so that none is too large to read after the store was away for long. */
+  function takeWaiting(): readonly StoredLogLine[] {
+    let bytes = 0;
+    const next = waiting.findIndex((line) => (bytes += sizeOf(line)) >= segmentBytes);
+    const taken = next < 0 ? waiting : waiting.slice(0, next + 1);
+    waiting = waiting.slice(taken.length);
+    waitingBytes -= bytes;
+    return taken;
+  }
+
+  async function untilStored(segment: Segment): Promise<AppendedSegment> {
+    sequence += 1;
+    const place = { sequence, maxBytes };
     for (let tries = 1; ; tries += 1) {
       try {
-        return await storeSegment(options, segment, number);
+        return await storeSegment(options, segment, place);
       } catch (error) {
         if (giveUp.signal.aborted) throw error;
         const waitMs = retryMs * Math.min(20, 2 ** (tries - 1));
@@ -149,9 +155,13 @@ export function openBuildLog(options: BuildLogOptions): BuildLog {
   return log;
 }
 
-async function storeSegment(options: BuildLogOptions, segment: Segment, sequence: number) {
+async function storeSegment(
+  options: BuildLogOptions,
+  { lines, isCut }: Segment,
+  { sequence, maxBytes }: { sequence: number; maxBytes: number },
+): Promise<AppendedSegment> {
   const { db, objectStore, buildId, platform, runAttempt, attempt } = options;
-  const content = zstdCompressSync(formatLogSegment(segment.lines));
+  const content = zstdCompressSync(formatLogSegment(lines));
   const writer = `${platform === null ? 'source' : platform.replaceAll('/', '-')}/${runAttempt}.${attempt}`;
   const key = `logs/build/${buildId}/${writer}/${sequence}.zst`;
   await objectStore.objectPut(key, content, {
@@ -160,15 +170,24 @@ async function storeSegment(options: BuildLogOptions, segment: Segment, sequence
   });
   return appendLogSegment(db, {
     build_id: buildId,
-    lines: segment.lines.length,
+    lines: lines.length,
     bytes: content.length,
     sha256: createHash('sha256').update(content).digest('hex'),
     object_key: key,
     platform,
     attempt,
-    textBytes: segment.textBytes,
-    isCut: segment.isCut,
+    textBytes: lines.reduce((sum, line) => sum + sizeOf(line), 0),
+    isCut,
+    maxBytes,
   });
+}
+
+/** As many of the lines as there is room for, and one that says where the rest is: nowhere. */
+function cutSegment({ lines }: Segment, roomBytes: number, maxBytes: number): Segment {
+  let bytes = 0;
+  const kept = lines.filter((line) => (bytes += sizeOf(line)) <= roomBytes);
+  const last = lines[kept.length] ?? lines.at(-1);
+  return { lines: last === undefined ? kept : [...kept, { ...last, text: cutText(maxBytes) }], isCut: true };
 }
 
 function sizeOf({ text }: { readonly text: string }): number {

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { limits } from '../../domain/limits.ts';
 import type { Database } from '../database.ts';
 import type { LogSegmentRow } from '../tables/build.ts';
 
@@ -9,23 +10,25 @@ export const logChannel = 'slipway_log';
 export interface NewLogSegment extends Omit<LogSegmentRow, 'first_line'> {
   /** Bytes of its lines before compression; what the log's limit counts. */
   readonly textBytes: number;
-  /** Whether it ends with the line that says the log was cut. */
+  /** Whether it ends with the line that says the log was cut; such a segment is always taken. */
   readonly isCut: boolean;
+  /** What the whole log may hold; another limit in tests only. */
+  readonly maxBytes?: number;
 }
 
-/** Where the log stands after a write. */
-export interface LogState {
-  readonly bytes: number;
-  readonly isTruncated: boolean;
-}
+/** What became of a segment. `full`: it does not fit, and `roomBytes` are left; `closed`: the log was cut before. */
+export type AppendedSegment =
+  | { readonly kind: 'stored' }
+  | { readonly kind: 'full'; readonly roomBytes: number }
+  | { readonly kind: 'closed' };
 
 /**
  * Gives a segment its place behind all lines there are and announces it, under the build's row lock: parallel architectures share
  * one numbering, and a reader never sees a later line before an earlier one. A segment that is there already stays as it is; after
  * the cut nothing is added.
  */
-export async function appendLogSegment(db: Database, segment: NewLogSegment): Promise<LogState> {
-  const { textBytes, isCut, ...row } = segment;
+export async function appendLogSegment(db: Database, segment: NewLogSegment): Promise<AppendedSegment> {
+  const { textBytes, isCut, maxBytes = limits.logBytes, ...row } = segment;
   return db.transaction().execute(async (trx) => {
     const build = await trx
       .selectFrom('build')
@@ -39,20 +42,20 @@ export async function appendLogSegment(db: Database, segment: NewLogSegment): Pr
       .where('build_id', '=', row.build_id)
       .where('object_key', '=', row.object_key)
       .executeTakeFirst();
-    if (stored !== undefined || build.is_log_truncated) {
-      return { bytes: build.log_bytes, isTruncated: build.is_log_truncated };
-    }
+    if (stored !== undefined) return { kind: 'stored' };
+    if (build.is_log_truncated) return { kind: 'closed' };
+    const bytes = build.log_bytes + textBytes;
+    if (bytes > maxBytes && !isCut) return { kind: 'full', roomBytes: Math.max(0, maxBytes - build.log_bytes) };
     await trx
       .insertInto('log_segment')
       .values({ ...row, first_line: build.log_lines + 1 })
       .execute();
-    const bytes = build.log_bytes + textBytes;
     await trx
       .updateTable('build')
       .set({ log_lines: build.log_lines + row.lines, log_bytes: bytes, is_log_truncated: isCut })
       .where('id', '=', row.build_id)
       .execute();
     await sql`select pg_notify(${logChannel}, ${row.build_id})`.execute(trx);
-    return { bytes, isTruncated: isCut };
+    return { kind: 'stored' };
   });
 }
