@@ -16,15 +16,21 @@ export async function getNewestEventId(db: Database): Promise<number> {
   return row?.id ?? 0;
 }
 
-/** Events of the topics after an id, oldest first. */
+/** Events of the topics after an id, oldest first; with `runId` only that run's. */
 export async function listEventsAfter(
   db: Database,
-  { topics, afterId, limit }: { topics: EventTopics; afterId: number; limit: number },
+  {
+    topics,
+    afterId,
+    limit,
+    runId,
+  }: { topics: EventTopics; afterId: number; limit: number; runId?: string | undefined },
 ): Promise<StateEvent[]> {
   let query = db
     .selectFrom('run_event')
     .select(['id', 'run_id', 'chain_id', 'type', 'version'])
     .where('id', '>', afterId);
+  if (runId !== undefined) query = query.where('run_id', '=', runId);
   if (!topics.isEveryRun) {
     query = query.where((eb) =>
       eb.or([

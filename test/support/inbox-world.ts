@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { vi } from 'vitest';
 import { createDispatcher } from '../../api/dispatch.ts';
+import type { ApiDeps } from '../../api/deps.ts';
 import type { Engine } from '../../api/engine.ts';
 import type { StartableRun } from '../../db/repositories/run-start.ts';
 import { createRunStarter } from '../../api/start-run.ts';
@@ -12,10 +13,10 @@ import { githubPush } from './source-push.ts';
 import type { SourceDelivery } from './source-push.ts';
 
 /** An API with its inbox; nothing runs by itself, and the clock stands until it is set. */
-export async function createInboxWorld() {
+export async function createInboxWorld(overrides: Partial<ApiDeps> = {}) {
   let now = new Date('2026-11-21T12:00:00Z');
   const clock = () => now;
-  const api = await createTestApi({ clock });
+  const api = await createTestApi({ clock, ...overrides });
   const engine = {
     startRun: vi.fn<Engine['startRun']>(async () => ({ workflowRunId: 'engine-run' })),
     cancelRun: vi.fn<Engine['cancelRun']>(async () => 'canceling'),

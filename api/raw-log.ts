@@ -1,0 +1,61 @@
+import { AppError } from '../domain/errors.ts';
+import { readLogLines } from './build-log.ts';
+import type { LogDeps } from './build-log.ts';
+
+/** First byte and the one behind the last. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * The range a `Range` header asks for, cut to the size; undefined when it asks for none, or for several, which are answered whole.
+ * Throws 416 `request.range_not_satisfiable`.
+ */
+export function parseRange(header: string | undefined, sizeBytes: number): ByteRange | undefined {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? '');
+  if (match === null || (match[1] === '' && match[2] === '')) return undefined;
+  const [, first = '', last = ''] = match;
+  const start = first === '' ? Math.max(0, sizeBytes - Number(last)) : Number(first);
+  const end = first === '' || last === '' ? sizeBytes : Math.min(sizeBytes, Number(last) + 1);
+  if (start < end) return { start, end };
+  throw new AppError(
+    416,
+    'request.range_not_satisfiable',
+    `The log has ${sizeBytes} bytes now, and the range asked for holds none of them. Ask for a range inside it.`,
+    { extra: { sizeBytes } },
+  );
+}
+
+/** The texts of all lines, each ended by a line feed, as bytes `start` to before `end`. */
+export function rawLog(
+  deps: LogDeps,
+  { buildId, start, end }: ByteRange & { buildId: string },
+): ReadableStream<Uint8Array> {
+  const leave = new AbortController();
+  const chunks = rawChunks(deps, { buildId, start, end, signal: leave.signal });
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await chunks.next();
+      if (done === true) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel() {
+      leave.abort();
+    },
+  });
+}
+
+async function* rawChunks(
+  deps: LogDeps,
+  { buildId, start, end, signal }: ByteRange & { buildId: string; signal: AbortSignal },
+): AsyncGenerator<Uint8Array> {
+  let offset = 0;
+  for await (const lines of readLogLines(deps, { buildId, afterLine: 0, signal })) {
+    const bytes = Buffer.from(lines.map(({ text }) => `${text}\n`).join(''), 'utf8');
+    const part = bytes.subarray(Math.max(0, start - offset), Math.max(0, end - offset));
+    offset += bytes.length;
+    if (part.length > 0) yield part;
+    if (offset >= end) return;
+  }
+}
