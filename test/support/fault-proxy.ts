@@ -119,6 +119,7 @@ function relay(state: State, connection: Connection, direction: 'up' | 'down'): 
     state.counts[direction] += passing.length;
     if (!isCut) return void to.write(passing);
     state.cutsLeft -= 1;
+    connection.isStalled = true;
     to.write(passing, () => end(connection, cut.how));
   }
 
@@ -143,7 +144,6 @@ function relay(state: State, connection: Connection, direction: 'up' | 'down'): 
 
 function end(connection: Connection, how: Cut['how']): void {
   const { client, upstream } = connection;
-  connection.isStalled = true;
   if (how === 'stall') return;
   for (const socket of [client, upstream]) {
     if (how === 'rst') socket.resetAndDestroy();
