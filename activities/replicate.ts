@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/activity';
 import type { RepositoryRef, RunImages } from '../domain/chain.ts';
 import type { Reason } from '../domain/errors.ts';
 import { RegistryError } from '../domain/registry-error.ts';
@@ -16,6 +16,7 @@ import {
 import type { CopyCounts } from '../db/repositories/replicate.ts';
 import type { CopyProgress, ImageCopy, ImageCopyResult } from './drivers/registry-copy.ts';
 import type { Registries } from './drivers/registries.ts';
+import { heartbeating } from './heartbeat.ts';
 
 export interface ReplicateDeps {
   readonly db: Database;
@@ -38,7 +39,6 @@ export interface ReplicateImageResult {
   readonly blobs: { readonly copied: number; readonly mounted: number; readonly skipped: number };
 }
 
-const beatMs = 500;
 const progressEveryMs = 1_000;
 
 /** Carries an image to another registry (docs/product.md, section 10). */
@@ -54,9 +54,8 @@ export function createReplicateActivities(deps: ReplicateDeps) {
       const tasks = await startReplicationTasks(db, { runId, digest: images.digest, targets, at: clock() });
       const ids = tasks.map((task) => task.id);
       await recordChildren(deps, input, { state: 'running', reason: null, result: null });
-      const beat = setInterval(() => Context.current().heartbeat(), beatMs);
       try {
-        const result = await copyImage(deps, input, ids);
+        const result = await heartbeating((signal) => copyImage(deps, input, { ids, signal }));
         const at = clock();
         await endReplicationTasks(db, ids, {
           status: 'success',
@@ -71,8 +70,6 @@ export function createReplicateActivities(deps: ReplicateDeps) {
         return { bytes: result.bytes, blobs: result.blobs };
       } catch (error) {
         throw await noteFailure(deps, input, { ids, error });
-      } finally {
-        clearInterval(beat);
       }
     },
   };
@@ -81,7 +78,7 @@ export function createReplicateActivities(deps: ReplicateDeps) {
 async function copyImage(
   { db, registries, imageCopy, clock }: ReplicateDeps,
   input: ReplicateImageInput,
-  ids: readonly string[],
+  { ids, signal }: { ids: readonly string[]; signal: AbortSignal },
 ): Promise<ImageCopyResult> {
   const { repository, images, targets } = input;
   const destination = destinationOf(targets);
@@ -109,7 +106,7 @@ async function copyImage(
       clock,
       (progress) => void noteReplicationProgress(db, ids, countsOfProgress(progress)).catch(() => undefined),
     ),
-    signal: Context.current().cancellationSignal,
+    signal,
   });
   await noteBlobPlaces(db, {
     source: { instanceId: repository.instanceId, path: sourcePath },

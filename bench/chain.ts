@@ -30,7 +30,8 @@ interface Bench {
  * tools (`chain.sh`), turn by turn on the same running stack. Every commit is new, so that both build the same steps anew.
  */
 export async function run(): Promise<boolean> {
-  const { stack, stop } = await npmStart();
+  const started = await npmStart();
+  const { stack } = started;
   try {
     const bench = await prepare(stack);
     const memory = await idleMemory(stack);
@@ -52,7 +53,7 @@ export async function run(): Promise<boolean> {
       check('idle memory of the worker', memory.worker, { unit: 'MB', op: '<=', target: 450 }),
     ]);
   } finally {
-    await stop();
+    await started.stop();
   }
 }
 

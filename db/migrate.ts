@@ -12,7 +12,7 @@ export async function migrate(db: Database, { schema }: { schema?: string } = {}
     ...(schema === undefined ? {} : { migrationTableSchema: schema }),
   });
   const { error } = await migrator.migrateToLatest();
-  if (error !== undefined) throw error;
+  if (error !== undefined) throw error instanceof Error ? error : new Error('A migration failed.', { cause: error });
 }
 
 /** Whether every known migration has been applied; `/readyz` answers 503 otherwise. */

@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
-import { sweepWorkspaces } from '../activities/build.ts';
+import { sweepWorkspaces } from '../activities/workspace.ts';
 import { createBuildkit } from '../activities/drivers/buildkit.ts';
 import { createEgress } from '../activities/drivers/egress.ts';
 import { createGit } from '../activities/drivers/git.ts';
@@ -83,7 +83,8 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
       openEgress: ({ ca }) => createEgress({ policy, ...(ca === undefined ? {} : { ca }) }),
       clock,
     }),
-    openSecret: (ref: string) => openSecret(db, secretBox, ref),
+    secretBox,
+    openSecret: (ref) => openSecret(db, secretBox, ref),
   });
   const hasBuildRole = config.SLIPWAY_WORKER_ROLES.includes('build');
   return {

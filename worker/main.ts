@@ -74,8 +74,16 @@ function createWorkers({ config, deps, connection }: WorkerParts): Promise<Worke
     interceptors: { activity: [() => ({ inbound: new RedactingInterceptor() })] },
   };
   const activityWorker = (taskQueue: string, slots: number) =>
-    Worker.create({ ...common, taskQueue, activities: deps.activities, maxConcurrentActivityTaskExecutions: slots, maxConcurrentActivityTaskPolls: Math.min(slots, 2) });
-  const plain = (['control', 'registry', 'source', 'scan', 'replicate', 'trigger'] as const).filter((role) => roles.has(role));
+    Worker.create({
+      ...common,
+      taskQueue,
+      activities: deps.activities,
+      maxConcurrentActivityTaskExecutions: slots,
+      maxConcurrentActivityTaskPolls: Math.min(slots, 2),
+    });
+  const plain = (['control', 'registry', 'source', 'scan', 'replicate', 'trigger'] as const).filter((role) =>
+    roles.has(role),
+  );
   return Promise.all([
     ...plain.map((role) => activityWorker(taskQueues[role], roleSlots[role])),
     ...(roles.has('build') ? buildQueues(config, deps).map((queue) => activityWorker(queue, roleSlots.build)) : []),
@@ -85,12 +93,19 @@ function createWorkers({ config, deps, connection }: WorkerParts): Promise<Worke
 
 /** One queue per region and architecture that the daemon can build. */
 function buildQueues(config: WorkerConfig, deps: WorkerDeps): string[] {
-  return config.SLIPWAY_BUILD_REGIONS.flatMap((region) => deps.platforms.map((platform) => buildQueue(region, platform)));
+  return config.SLIPWAY_BUILD_REGIONS.flatMap((region) =>
+    deps.platforms.map((platform) => buildQueue(region, platform)),
+  );
 }
 
 async function chainWorker(config: WorkerConfig, common: Omit<WorkerOptions, 'taskQueue'>): Promise<Worker> {
   const codePath = config.SLIPWAY_WORKFLOW_BUNDLE ?? (await makeBundle(config));
-  return Worker.create({ ...common, taskQueue: taskQueues.chain, workflowBundle: { codePath }, maxCachedWorkflows: 200 });
+  return Worker.create({
+    ...common,
+    taskQueue: taskQueues.chain,
+    workflowBundle: { codePath },
+    maxCachedWorkflows: 200,
+  });
 }
 
 async function makeBundle(config: WorkerConfig): Promise<string> {
@@ -102,6 +117,8 @@ async function makeBundle(config: WorkerConfig): Promise<string> {
 try {
   await main();
 } catch (error) {
-  process.stderr.write(`${error instanceof ConfigInvalid ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
+  process.stderr.write(
+    `${error instanceof ConfigInvalid ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+  );
   process.exit(1);
 }

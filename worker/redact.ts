@@ -13,7 +13,10 @@ const messageLimit = 1024;
 
 /** Takes out what looks like a credential, and cuts to 1 KB: the text goes into Temporal's history for everyone to read. */
 export function redact(text: string): string {
-  const clean = secretPatterns.reduce((redacted, [pattern, replacement]) => redacted.replaceAll(pattern, replacement), text);
+  const clean = secretPatterns.reduce(
+    (redacted, [pattern, replacement]) => redacted.replaceAll(pattern, replacement),
+    text,
+  );
   return clean.length <= messageLimit ? clean : `${clean.slice(0, messageLimit - 1)}…`;
 }
 
@@ -41,11 +44,11 @@ function redactError(error: unknown): ApplicationFailure {
     const { type, nonRetryable, details, nextRetryDelay, category } = error;
     return ApplicationFailure.create({
       message: redact(error.message),
-      ...(type == null ? {} : { type }),
-      ...(nonRetryable == null ? {} : { nonRetryable }),
-      ...(details == null ? {} : { details }),
-      ...(nextRetryDelay == null ? {} : { nextRetryDelay }),
-      ...(category == null ? {} : { category }),
+      type: type ?? undefined,
+      nonRetryable: nonRetryable ?? undefined,
+      details: details ?? undefined,
+      nextRetryDelay,
+      category: category ?? undefined,
     });
   }
   const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };

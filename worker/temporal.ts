@@ -4,7 +4,13 @@ import { NativeConnection } from '@temporalio/worker';
 import type { Config } from '../domain/config.ts';
 
 /** How every process of ours reaches Temporal; the same for client and worker. */
-type TemporalConfig = Pick<Config, 'SLIPWAY_TEMPORAL_ADDRESS' | 'SLIPWAY_TEMPORAL_TLS_CA_FILE' | 'SLIPWAY_TEMPORAL_TLS_CERT_FILE' | 'SLIPWAY_TEMPORAL_TLS_KEY_FILE'>;
+type TemporalConfig = Pick<
+  Config,
+  | 'SLIPWAY_TEMPORAL_ADDRESS'
+  | 'SLIPWAY_TEMPORAL_TLS_CA_FILE'
+  | 'SLIPWAY_TEMPORAL_TLS_CERT_FILE'
+  | 'SLIPWAY_TEMPORAL_TLS_KEY_FILE'
+>;
 
 /** A client connection that is made on first use, so that the API starts, and accepts hooks, without Temporal. */
 export function lazyConnection(config: TemporalConfig): Connection {
@@ -17,14 +23,20 @@ export function workerConnection(config: TemporalConfig): Promise<NativeConnecti
 }
 
 function connectionOptions(config: TemporalConfig) {
-  const { SLIPWAY_TEMPORAL_TLS_CA_FILE: ca, SLIPWAY_TEMPORAL_TLS_CERT_FILE: cert, SLIPWAY_TEMPORAL_TLS_KEY_FILE: key } = config;
+  const {
+    SLIPWAY_TEMPORAL_TLS_CA_FILE: ca,
+    SLIPWAY_TEMPORAL_TLS_CERT_FILE: cert,
+    SLIPWAY_TEMPORAL_TLS_KEY_FILE: key,
+  } = config;
   const address = config.SLIPWAY_TEMPORAL_ADDRESS;
   if (ca === undefined && cert === undefined) return { address };
   return {
     address,
     tls: {
       ...(ca === undefined ? {} : { serverRootCACertificate: readFileSync(ca) }),
-      ...(cert === undefined || key === undefined ? {} : { clientCertPair: { crt: readFileSync(cert), key: readFileSync(key) } }),
+      ...(cert === undefined || key === undefined
+        ? {}
+        : { clientCertPair: { crt: readFileSync(cert), key: readFileSync(key) } }),
     },
   };
 }

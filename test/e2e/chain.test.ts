@@ -58,8 +58,9 @@ describe('a push to main', () => {
     }
 
     const calls = await callsFor(digest);
-    expect(calls.map(({ body }) => JSON.parse(body).data.tag).toSorted()).toEqual(
-      [commit.slice(0, 8), 'latest'].toSorted(),
+    expect(calls).toHaveLength(2);
+    expect(new Set(calls.map(({ body }) => JSON.parse(body).data.tag))).toEqual(
+      new Set(['latest', commit.slice(0, 8)]),
     );
     for (const { body, headers } of calls) {
       expect(() => new Webhook(secret).verify(body, { ...headers })).not.toThrow();

@@ -14,7 +14,7 @@ const STOPPED_WITHIN_MS = 90_000;
 export interface NpmStart {
   readonly stack: StackFile & { readonly home: string };
   /** Stops it as a user would; throws when it leaves a process behind. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** The real thing: `npm start` in a folder of its own on free ports, sample included. */

@@ -25,7 +25,7 @@ describe('every kept history', () => {
   });
 
   test.each(files)('%s is replayed by the workflows as they are now', async (file) => {
-    await Worker.runReplayHistory({ workflowBundle: { code } }, historyOf(file));
+    await expect(Worker.runReplayHistory({ workflowBundle: { code } }, historyOf(file))).resolves.toBeUndefined();
   });
 });
 
