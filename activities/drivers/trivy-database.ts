@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, stat, symlink, utimes } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
@@ -53,7 +53,7 @@ export interface TrivyDatabases {
 const supportedVersion = 2;
 const downloadTimeoutMs = 10 * 60_000;
 const retryDownloadAfterMs = 10 * 60_000;
-/** Longer than the longest scan, which may still read a replaced folder. */
+/** Longer than the longest scan. */
 const replacedFolderKeptMs = 60 * 60_000;
 
 const metadataSchema = z.looseObject({
@@ -82,10 +82,17 @@ export function createTrivyDatabases(options: TrivyDatabasesOptions): TrivyDatab
   }
   async function refresh(signal: AbortSignal, repository: string): Promise<void> {
     triedAt = options.clock().getTime();
-    const folder = await downloadDatabase({ ...options, databaseRepository: repository, home, signal });
-    const database = await readDatabase(folder);
-    if (database === undefined) throw new TrivyDatabaseInvalid(folder, 'the download left no database');
-    await makeCurrent(home, folder);
+    await mkdir(home, { recursive: true });
+    const folder = await mkdtemp(join(home, 'db-'));
+    try {
+      await downloadDatabase({ run: options.run, repository, folder, signal });
+      const database = await readDatabase(folder);
+      if (database === undefined) throw new TrivyDatabaseInvalid(folder, 'the download left no database');
+      await makeCurrent(home, { folder, now: options.clock() });
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
     await removeReplaced(home, options.clock());
   }
 
@@ -156,33 +163,28 @@ async function hashOf(file: string): Promise<string> {
 }
 
 interface Download extends Pick<TrivyDatabasesOptions, 'run'> {
-  readonly databaseRepository: string;
-  readonly home: string;
+  readonly repository: string;
+  readonly folder: string;
   readonly signal: AbortSignal;
 }
 
 /** New data always comes into a new folder: a scan never reads a database that is being replaced. */
-async function downloadDatabase({ run, databaseRepository, home, signal }: Download): Promise<string> {
-  await mkdir(home, { recursive: true });
-  const folder = await mkdtemp(join(home, 'db-'));
-  const args = ['image', '--download-db-only', '--db-repository', databaseRepository, '--cache-dir', folder];
-  try {
-    await run([...args, '--quiet', '--skip-version-check', '--disable-telemetry'], {
-      cwd: folder,
-      signal,
-      timeoutMs: downloadTimeoutMs,
-    });
-    return folder;
-  } catch (error) {
-    await rm(folder, { recursive: true, force: true });
-    throw error;
-  }
+async function downloadDatabase({ run, repository, folder, signal }: Download): Promise<void> {
+  const args = ['image', '--download-db-only', '--db-repository', repository, '--cache-dir', folder];
+  await run([...args, '--quiet', '--skip-version-check', '--disable-telemetry'], {
+    cwd: folder,
+    signal,
+    timeoutMs: downloadTimeoutMs,
+  });
 }
 
-async function makeCurrent(home: string, folder: string): Promise<void> {
+/** The one replaced gets the time of its replacement: a scan that has just begun may still read it. */
+async function makeCurrent(home: string, { folder, now }: { folder: string; now: Date }): Promise<void> {
+  const replaced = await readLinkIfAny(join(home, 'current'));
   const link = join(home, `link-${basename(folder)}`);
   await symlink(basename(folder), link);
   await rename(link, join(home, 'current'));
+  if (replaced !== undefined) await utimes(join(home, replaced), now, now).catch(undefinedIfMissing);
 }
 
 async function removeReplaced(home: string, now: Date): Promise<void> {

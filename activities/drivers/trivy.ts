@@ -157,15 +157,15 @@ type RunOptions = Pick<ProcessInput, 'signal' | 'timeoutMs' | 'secrets'> & { rea
 
 const versionSchema = z.looseObject({ Version: z.string().min(1) });
 
-/** Trivy says why on its last line with FATAL (a panic: on its first), after time and level. */
+const shownWhyLength = 500;
+
+/** Trivy says why from its line with FATAL on, the cause last; a panic says it on its first line. */
 function trivyFailed(error: ProcessFailed): TrivyFailed {
-  const lines = error.stderrTail.split('\n').filter((line) => line.trim() !== '');
-  const line = lines.findLast((each) => each.includes('FATAL')) ?? lines[0] ?? '';
-  const why = line
-    .replace(/^\S+\s+FATAL\s+(Fatal error\s+)?/, '')
-    .replaceAll(/\p{Cc}/gu, ' ')
-    .slice(0, 500);
-  return new TrivyFailed(`Trivy ended with ${error.exit}${why === '' ? '' : `: ${why}`}`, { cause: error });
+  const said = error.stderrTail.trim();
+  const fatal = /\sFATAL\s+(?:Fatal error\s+)?(.*)$/s.exec(said)?.[1];
+  const why = (fatal ?? said.split('\n')[0] ?? '').replaceAll(/[\p{Cc}\s]+/gu, ' ').trim();
+  const shown = why.length > shownWhyLength ? `…${why.slice(-shownWhyLength)}` : why;
+  return new TrivyFailed(`Trivy ended with ${error.exit}${shown === '' ? '' : `: ${shown}`}`, { cause: error });
 }
 
 /** A digest, the given database and nothing else: no update, no call home, no shared cache (its lock fails parallel scans). */

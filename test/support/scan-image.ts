@@ -110,7 +110,14 @@ export async function pushTrivyDatabase({
       digest: digestOf(config),
       size: config.length,
     },
-    layers: [{ mediaType: layerType, digest: digestOf(layer), size: layer.length }],
+    layers: [
+      {
+        mediaType: layerType,
+        digest: digestOf(layer),
+        size: layer.length,
+        annotations: { 'org.opencontainers.image.title': 'db.tar.gz' },
+      },
+    ],
   };
   await putManifest(base, {
     bytes: Buffer.from(JSON.stringify(manifest)),
