@@ -12,7 +12,7 @@ import type { WorkerConfig } from '../domain/config.ts';
 import { buildQueue, roleSlots, taskQueues } from '../domain/task-queues.ts';
 import { createWorkerDeps } from './deps.ts';
 import type { WorkerDeps } from './deps.ts';
-import { RedactingInterceptor } from './redact.ts';
+import { redact, RedactingInterceptor } from './redact.ts';
 import { workerConnection } from './temporal.ts';
 
 const bundleScript = fileURLToPath(new URL('bundle.ts', import.meta.url));
@@ -22,12 +22,15 @@ async function main(): Promise<void> {
   const config = readWorkerConfig(process.env);
   const log = pino({ level: config.SLIPWAY_LOG_LEVEL, base: { role: 'worker' } }, pino.destination(2));
   Runtime.install({
-    logger: new DefaultLogger('WARN', ({ level, message, meta }) => log.warn({ level, ...meta }, message)),
+    logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
+      // A failed activity is told by the interceptor, with its stack and without the task's token.
+      if (meta?.['activityType'] === undefined) log.warn({ severity: level, ...meta }, message);
+    }),
     shutdownSignals: [],
   });
   const deps = await createWorkerDeps(config, log);
   const connection = await connect(config, log);
-  const workers = await createWorkers({ config, deps, connection });
+  const workers = await createWorkers({ config, deps, connection, log });
   const drain = () => {
     log.info('draining');
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
@@ -60,9 +63,10 @@ interface WorkerParts {
   readonly config: WorkerConfig;
   readonly deps: WorkerDeps;
   readonly connection: NativeConnection;
+  readonly log: Logger;
 }
 
-function createWorkers({ config, deps, connection }: WorkerParts): Promise<Worker[]> {
+function createWorkers({ config, deps, connection, log }: WorkerParts): Promise<Worker[]> {
   const roles = new Set(config.SLIPWAY_WORKER_ROLES);
   const common: Omit<WorkerOptions, 'taskQueue'> = {
     connection,
@@ -71,7 +75,18 @@ function createWorkers({ config, deps, connection }: WorkerParts): Promise<Worke
     shutdownForceTime: '60s',
     // Cancellation comes as the answer to a heartbeat: with a beat each 500 ms it is noticed within 1.5 s.
     maxHeartbeatThrottleInterval: '1s',
-    interceptors: { activity: [() => ({ inbound: new RedactingInterceptor() })] },
+    interceptors: {
+      activity: [
+        ({ info }) => ({
+          inbound: new RedactingInterceptor((error) =>
+            log.warn(
+              { ...surpriseOf(error), activity: info.activityType, attempt: info.attempt },
+              'an activity failed',
+            ),
+          ),
+        }),
+      ],
+    },
   };
   const activityWorker = (taskQueue: string, slots: number) =>
     Worker.create({
@@ -89,6 +104,15 @@ function createWorkers({ config, deps, connection }: WorkerParts): Promise<Worke
     ...(roles.has('build') ? buildQueues(config, deps).map((queue) => activityWorker(queue, roleSlots.build)) : []),
     ...(roles.has('chain') ? [chainWorker(config, common)] : []),
   ]);
+}
+
+/** An error for the log: what it says and where it was thrown, with anything like a credential taken out. */
+function surpriseOf(error: unknown): { error: string; stack?: string } {
+  if (!(error instanceof Error)) return { error: redact(String(error)) };
+  return {
+    error: redact(`${error.name}: ${error.message}`),
+    ...(error.stack === undefined ? {} : { stack: redact(error.stack) }),
+  };
 }
 
 /** One queue per region and architecture that the daemon can build. */

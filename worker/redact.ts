@@ -25,11 +25,20 @@ export function redact(text: string): string {
  * since an attempt counts as canceled only if that class leaves the activity.
  */
 export class RedactingInterceptor implements ActivityInboundCallsInterceptor {
+  readonly #onSurprise: (error: unknown) => void;
+
+  /** `onSurprise` hears of errors that are no outcome of an activity, whole: only the worker's own log may show their stack. */
+  constructor(onSurprise: (error: unknown) => void) {
+    this.#onSurprise = onSurprise;
+  }
+
   async execute(input: ActivityExecuteInput, next: Next<ActivityInboundCallsInterceptor, 'execute'>): Promise<unknown> {
     try {
       return await next(input);
     } catch (error) {
-      throw isPassedOn(error) ? error : redactError(error);
+      if (isPassedOn(error)) throw error;
+      if (!(error instanceof ApplicationFailure)) this.#onSurprise(error);
+      throw redactError(error);
     }
   }
 }
