@@ -17,6 +17,12 @@ const innerThings: readonly { readonly path: RegExp; readonly thing: string }[] 
   { path: /^buildRules\/\d+\//, thing: 'build_rule' },
 ];
 
+/** Fields whose code the product document names itself. */
+const namedCodes: readonly { readonly path: RegExp; readonly code: string }[] = [
+  { path: /^nodes\/[^/]+$/, code: 'chain.graph_fixed' },
+  { path: /^nodes\/scan\/engine$/, code: 'scan.engine_unavailable' },
+];
+
 /** Every issue of a failed parse as the API words it: a pointer, a stable code and a sentence. */
 export function fieldErrors(issues: readonly Issue[], context: FieldContext): FieldError[] {
   return issues.flatMap((issue) => {
@@ -32,7 +38,7 @@ function unknownField(path: readonly PropertyKey[], context: FieldContext): Fiel
   const name = String(path.at(-1));
   return {
     pointer: pointerOf(path.map(String), context),
-    code: 'request.unknown_field',
+    code: namedCodeOf(path.join('/')) ?? 'request.unknown_field',
     message: `"${name}" is not a field here. Check its spelling, or leave it out.`,
   };
 }
@@ -47,10 +53,16 @@ function codeOf(issue: Issue, path: readonly string[], { thing, target }: FieldC
   if (issue.code === 'custom' && typeof issue.params?.['code'] === 'string') return issue.params['code'];
   if (target !== 'json') return `request.${snakeCase(path.join('_'))}_invalid`;
   const whole = path.join('/');
+  const named = namedCodeOf(whole);
+  if (named !== undefined) return named;
   const inner = innerThings.find((each) => each.path.test(whole));
   const rest = inner === undefined ? path : whole.replace(inner.path, '').split('/');
   const field = fieldOf(rest);
   return field === undefined ? 'request.body_invalid' : `${inner?.thing ?? thing}.${snakeCase(field)}_invalid`;
+}
+
+function namedCodeOf(path: string): string | undefined {
+  return namedCodes.find((each) => each.path.test(path))?.code;
 }
 
 /** The named field: the last name before the first index, so that `imageTags/0/template` is `imageTags`. */

@@ -6,6 +6,7 @@ import { findSourceAccount } from '../db/repositories/source-account.ts';
 import { insertSourceBinding } from '../db/repositories/source-binding.ts';
 import type { SourceAccountRow } from '../db/tables/source.ts';
 import { invalidRequest } from '../domain/errors.ts';
+import { SourceError } from '../domain/source-error.ts';
 import { cloneUrl } from '../domain/source.ts';
 import type { SourceBindingDefinition, SourceHost } from '../domain/source.ts';
 import type { ApiDeps } from './deps.ts';
@@ -65,17 +66,15 @@ function unknownAccount(id: string, pointer: string) {
   ]);
 }
 
-const gitErrorSchema = z.object({ code: z.string().startsWith('source.'), message: z.string() });
-
-/** The git driver's own sentence; what is no answer of git is told as unreachable. */
+/** The host's refusal in its own sentence; what is no answer of git is told as unreachable. */
 function refusedSource(error: unknown, pointer: string) {
-  const known = gitErrorSchema.safeParse(error);
-  const { code, message } = known.success
-    ? known.data
-    : {
-        code: 'source.not_reachable',
-        message: 'The source host did not answer in time. Check the address, and that it can be reached from here.',
-      };
+  const { code, message } =
+    error instanceof SourceError
+      ? error
+      : new SourceError(
+          'source.not_reachable',
+          'The source host did not answer in time. Check the address, and that it can be reached from here.',
+        );
   return invalidRequest([{ pointer: `${pointer}/codeRepository`, code, message }]);
 }
 
