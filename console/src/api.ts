@@ -11,6 +11,7 @@ import type {
   Session,
 } from './api-types.ts';
 import type { RecordFilters } from './path-builder.ts';
+import type { LogRange } from './log-store.ts';
 import { query } from './path-builder.ts';
 import { ApiProblem } from './api-problem.ts';
 
@@ -75,13 +76,8 @@ export async function cancelRun(id: string): Promise<void> {
   await send(`/v1/runs/${encodeURIComponent(id)}/cancel`, { method: 'POST' });
 }
 
-/** `limit` lines after the first `offset` ones. */
-export function fetchLog(
-  build: string,
-  { offset, limit, platform }: { offset: number; limit: number; platform?: string | undefined },
-  signal?: AbortSignal,
-): Promise<LogPage> {
-  return get(`/v1/builds/${encodeURIComponent(build)}/log${query({ offset, limit, platform })}`, signal);
+export function fetchLog(build: string, range: LogRange, signal?: AbortSignal): Promise<LogPage> {
+  return get(`/v1/builds/${encodeURIComponent(build)}/log${query({ ...range })}`, signal);
 }
 
 export function searchLog(build: string, q: string, signal?: AbortSignal): Promise<{ items: readonly LogLine[] }> {

@@ -91,7 +91,6 @@ function holdStream(url: string, tell: (message: Message) => void, signal: Abort
         if (event !== undefined) tell({ kind: 'event', event });
       };
       source.addEventListener('message', onState);
-      source.addEventListener('state', onState);
       source.addEventListener('error', () => {
         tell({ kind: 'status', status: 'lost' });
         if (source.readyState !== EventSource.CLOSED) return;

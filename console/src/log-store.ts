@@ -6,9 +6,16 @@ const chunksKept = 200;
 
 export type LogStatus = 'loading' | 'live' | 'lost' | 'ended' | 'failed';
 
+/** `limit` lines after line `offset`, with a platform only its own. */
+export interface LogRange {
+  readonly offset: number;
+  readonly limit: number;
+  readonly platform?: string;
+}
+
 /** Where a log comes from: ranges by request, the tail by stream. */
 export interface LogSource {
-  readonly page: (range: { offset: number; limit: number }, signal: AbortSignal) => Promise<LogPage>;
+  readonly page: (range: LogRange, signal: AbortSignal) => Promise<LogPage>;
   /** Streams the lines after `after`; returns how to stop. */
   readonly stream: (after: number, listener: LogListener) => () => void;
 }
@@ -36,7 +43,6 @@ export class LogStore {
   #platform: string | null = null;
   #matching: LogLine[] = [];
   #gathered = 0;
-  #platforms = new Set<string>();
 
   constructor(source: LogSource) {
     this.#source = source;
@@ -87,11 +93,6 @@ export class LogStore {
     return this.#platform === null ? this.#lines : this.#matching.length;
   }
 
-  /** Platforms seen so far. */
-  get platforms(): readonly string[] {
-    return [...this.#platforms].toSorted();
-  }
-
   get platform(): string | null {
     return this.#platform;
   }
@@ -116,23 +117,30 @@ export class LogStore {
     }
   }
 
+  /** Shows one platform's lines alone, gathered page by page; null shows all again. */
   async choosePlatform(platform: string | null): Promise<void> {
     this.#platform = platform;
     this.#matching = [];
     this.#gathered = 0;
     this.#changed();
     while (platform !== null && this.#platform === platform && this.#gathered < this.#lines) {
-      const offset = this.#gathered;
-      // oxlint-disable-next-line no-await-in-loop -- lines must arrive in order
-      const page = await this.#source
-        .page({ offset, limit: 5 * chunkLines }, this.#stop.signal)
-        .catch((error: unknown) => {
-          this.#fail(error);
-          return null;
-        });
-      if (page === null || page.items.length === 0 || this.#platform !== platform) return;
-      this.#gather(page.items);
+      // oxlint-disable-next-line no-await-in-loop -- a page begins where the one before it ended
+      await this.#gatherPage(platform);
+    }
+  }
+
+  async #gatherPage(platform: string): Promise<void> {
+    const limit = 5 * chunkLines;
+    try {
+      const { items, lines } = await this.#source.page({ offset: this.#gathered, limit, platform }, this.#stop.signal);
+      if (this.#platform !== platform) return;
+      this.#gather(items);
+      // A page that is not full has looked at every line there was.
+      if (items.length < limit) this.#gathered = Math.max(this.#gathered, lines);
       this.#changed();
+    } catch (error) {
+      this.#platform = null;
+      this.#fail(error);
     }
   }
 
@@ -187,7 +195,6 @@ export class LogStore {
       this.#chunks.delete(chunk);
       this.#chunks.set(chunk, kept);
       this.#lines = Math.max(this.#lines, line.line);
-      if (line.platform !== null && line.platform !== '') this.#platforms.add(line.platform);
     }
     for (const chunk of this.#chunks.keys()) {
       if (this.#chunks.size <= chunksKept) break;

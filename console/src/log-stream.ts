@@ -10,7 +10,6 @@ export function openLogStream(url: string, listener: LogListener): () => void {
   };
   source.addEventListener('open', () => listener.onStatus('live'));
   source.addEventListener('message', onLines);
-  source.addEventListener('lines', onLines);
   source.addEventListener('end', () => {
     source.close();
     listener.onStatus('ended');

@@ -19,12 +19,11 @@ export function parseStateEvent(data: string): StateEvent | undefined {
   }
 }
 
-/** The lines of one message of a log stream: an array, an object with `items`, or one line. */
+/** The lines of one message of a log stream. */
 export function parseLogLines(data: string): readonly LogLine[] {
   try {
-    const parsed: LogLine | readonly LogLine[] | { items: readonly LogLine[] } = JSON.parse(data);
-    if ('items' in parsed) return parsed.items;
-    return 'line' in parsed ? [parsed] : parsed;
+    const { items }: { items?: readonly LogLine[] } = JSON.parse(data);
+    return items ?? [];
   } catch {
     return [];
   }

@@ -11,9 +11,10 @@ function sourceOf(lines: number, ended: boolean) {
     listeners.push(listener);
     return closed;
   });
-  const page = vi.fn<LogSource['page']>(({ offset, limit }) =>
-    Promise.resolve({ items: log.slice(offset, offset + limit), lines: log.length, ended }),
-  );
+  const page = vi.fn<LogSource['page']>(({ offset, limit, platform }) => {
+    const wanted = log.filter((each) => each.line > offset && (platform === undefined || each.platform === platform));
+    return Promise.resolve({ items: wanted.slice(0, limit), lines: log.length, ended });
+  });
   return { log, page, stream, closed, listener: () => listeners[0] };
 }
 

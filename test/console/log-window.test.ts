@@ -4,7 +4,7 @@ import { logWindow, rowHeight, scrollTopOfRow } from '../../console/src/ui/log-w
 const viewHeight = 500;
 
 test('a short log is drawn whole', () => {
-  expect(logWindow({ rows: 20, scrollTop: 0, viewHeight })).toEqual({ height: 400, first: 0, last: 20, top: 0 });
+  expect(logWindow({ rows: 20, scrollTop: 0, viewHeight })).toEqual({ height: 480, first: 0, last: 20, top: 0 });
 });
 
 test('never more rows are drawn than the view needs, however long the log', () => {

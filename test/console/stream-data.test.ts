@@ -12,10 +12,8 @@ test('a state event names a run; anything else is passed over', () => {
   for (const data of ['', 'x', '{}', '[]', '{"type":"bye"}', 'null']) expect(parseStateEvent(data)).toBeUndefined();
 });
 
-test('a stream event may hold one line, many, or something else', () => {
-  const [line] = fixtureLog('build-1', 1);
-  expect(parseLogLines(JSON.stringify(line))).toEqual([line]);
-  expect(parseLogLines(JSON.stringify([line]))).toEqual([line]);
-  expect(parseLogLines(JSON.stringify({ items: [line] }))).toEqual([line]);
-  expect(parseLogLines('not json')).toEqual([]);
+test('a message of a log stream holds lines; anything else none', () => {
+  const items = fixtureLog('build-1', 2);
+  expect(parseLogLines(JSON.stringify({ items }))).toEqual(items);
+  for (const data of ['not json', '{}', '[]', 'null']) expect(parseLogLines(data)).toEqual([]);
 });

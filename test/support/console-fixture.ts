@@ -18,8 +18,8 @@ export interface ConsoleFixture {
   readonly announce: (run: Run) => void;
   /** Adds lines to a running build's log and streams them. */
   readonly appendLog: (build: string, texts: readonly string[]) => void;
-  /** Ends every open stream, as a restarting server does. */
-  readonly dropStreams: () => void;
+  /** Ends every open stream, as a restarting server does; `isDown` refuses new ones too. */
+  readonly dropStreams: (options?: { isDown: boolean }) => void;
   readonly close: () => Promise<void>;
 }
 
@@ -61,10 +61,12 @@ export async function createConsoleFixture({
     announce: (run) => {
       state.version += 1;
       const event = { topic: `run:${run.id}`, type: 'run.changed', id: run.id, version: state.version };
-      for (const stream of state.eventStreams) stream.write(`id: ${state.version}\ndata: ${JSON.stringify(event)}\n\n`);
+      for (const stream of state.eventStreams)
+        if (!stream.writableEnded) stream.write(`id: ${state.version}\ndata: ${JSON.stringify(event)}\n\n`);
     },
     appendLog: (build, texts) => appendLog(state, build, texts),
-    dropStreams: () => {
+    dropStreams: ({ isDown } = { isDown: false }) => {
+      state.areStreamsDown = isDown;
       for (const stream of [...state.eventStreams, ...state.logStreams.keys()]) stream.end();
     },
     close: () =>
@@ -82,6 +84,7 @@ interface State {
   readonly eventStreams: Set<ServerResponse>;
   readonly logStreams: Map<ServerResponse, string>;
   version: number;
+  areStreamsDown: boolean;
 }
 
 function createState(): State {
@@ -89,7 +92,15 @@ function createState(): State {
   const builds = runs.flatMap(({ build }) => (typeof build === 'string' ? [build] : []));
   const lengths: Readonly<Record<string, number>> = { 'build-run-success': 3_412, 'build-run-failed': 58 };
   const logs = new Map(builds.map((build) => [build, fixtureLog(build, lengths[build] ?? 96)]));
-  return { runs, requests: [], logs, eventStreams: new Set(), logStreams: new Map(), version: 1 };
+  return {
+    runs,
+    requests: [],
+    logs,
+    eventStreams: new Set(),
+    logStreams: new Map(),
+    version: 1,
+    areStreamsDown: false,
+  };
 }
 
 function answerApi(state: State, request: IncomingMessage, response: ServerResponse, url: URL): void {
@@ -105,6 +116,9 @@ function answerApi(state: State, request: IncomingMessage, response: ServerRespo
     response.setHeader('set-cookie', 'sid=; Max-Age=0; Path=/');
     response.writeHead(204).end();
     return undefined;
+  }
+  if (state.areStreamsDown && /events$|stream$/.test(path) && !path.startsWith('/runs')) {
+    return sendProblem(response, 503, 'internal', 'The server is stopping. Try again in a moment.');
   }
   if (path === '/events') return openStream(response, state.eventStreams);
   if (path === '/runs') return sendJson(response, 200, listRuns(state, url.searchParams));
@@ -209,7 +223,10 @@ function answerLog(
   }
   const offset = Number(query.get('offset') ?? 0);
   const ended = !isRunning(state, build);
-  const items = lines.slice(offset, offset + Number(query.get('limit') ?? 100));
+  const wanted = lines.filter(
+    ({ line, platform }) => line > offset && (query.get('platform') ?? platform) === platform,
+  );
+  const items = wanted.slice(0, Number(query.get('limit') ?? 100));
   return sendJson(response, 200, { items, lines: lines.length, ended });
 }
 
@@ -232,7 +249,8 @@ function appendLog(state: State, build: string, texts: readonly string[]): void 
 
 function writeLines(stream: ServerResponse, lines: readonly LogLine[]): void {
   const last = lines.at(-1);
-  if (last !== undefined) stream.write(`id: ${last.line}\ndata: ${JSON.stringify(lines)}\n\n`);
+  if (last !== undefined && !stream.writableEnded)
+    stream.write(`id: ${last.line}\ndata: ${JSON.stringify({ items: lines })}\n\n`);
 }
 
 interface ScanCall {

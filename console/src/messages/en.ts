@@ -183,7 +183,7 @@ export const en = {
     allArchitectures: 'All architectures',
     times: 'Times',
     download: 'Download raw log',
-    lineLink: (line: number) => `Line ${line.toLocaleString('en')}`,
+    lineLink: (line: number) => `Line ${line}`,
     progress: (number: number) => `Build log: ${count(number, 'line', 'lines')}.`,
   },
   scan: {

@@ -15,12 +15,21 @@ interface ViewProps {
   /** The line the search stands at. */
   readonly found: number | null;
   readonly areTimesShown: boolean;
+  readonly arePlatformsShown: boolean;
   readonly addressOf: (line: number) => string;
   readonly onMark: (line: number, isExtending: boolean) => void;
 }
 
 /** The scrolled lines: draws those in view, follows the end only while the reader is there. */
-export function BuildLogView({ store, marked, found, areTimesShown, addressOf, onMark }: ViewProps): ReactNode {
+export function BuildLogView({
+  store,
+  marked,
+  found,
+  areTimesShown,
+  arePlatformsShown,
+  addressOf,
+  onMark,
+}: ViewProps): ReactNode {
   const view = useRef<HTMLDivElement>(null);
   const { scrollTop, viewHeight } = useScroll(view);
   const { rows } = store;
@@ -48,7 +57,7 @@ export function BuildLogView({ store, marked, found, areTimesShown, addressOf, o
                 line={line}
                 isMarked={line !== undefined && marked !== null && line.line >= marked.from && line.line <= marked.to}
                 isFound={line !== undefined && line.line === found}
-                isPlatformShown={store.platforms.length > 1 && store.platform === null}
+                isPlatformShown={arePlatformsShown}
                 isTimeShown={areTimesShown}
                 address={line === undefined ? '' : addressOf(line.line)}
                 onMark={onMark}

@@ -13,8 +13,14 @@ import { wordProblem } from '../words.ts';
 import { BuildLogSearch } from './build-log-search.tsx';
 import { BuildLogView } from './build-log-view.tsx';
 
+interface BuildLogProps {
+  readonly build: string;
+  readonly runId: string;
+  readonly platforms: readonly string[];
+}
+
 /** A build's log: follows while live, searched on the server, every line with an address. */
-export function BuildLog({ build, runId }: { build: string; runId: string }): ReactNode {
+export function BuildLog({ build, runId, platforms }: BuildLogProps): ReactNode {
   const store = useLogStore(build);
   const [marked, mark] = useMarkedLines(runId);
   const [found, setFound] = useState<number | null>(null);
@@ -28,7 +34,7 @@ export function BuildLog({ build, runId }: { build: string; runId: string }): Re
       <div className="log-bar">
         <LogState status={store.status} lines={store.lines} />
         <BuildLogSearch build={build} onFound={setFound} />
-        {store.platforms.length > 1 && <PlatformChoice store={store} />}
+        {platforms.length > 1 && <PlatformChoice store={store} platforms={platforms} />}
         <label className="log-times">
           <input type="checkbox" checked={areTimesShown} onChange={({ target }) => setTimesShown(target.checked)} />
           {messages.log.times}
@@ -45,6 +51,7 @@ export function BuildLog({ build, runId }: { build: string; runId: string }): Re
           marked={marked}
           found={found}
           areTimesShown={areTimesShown}
+          arePlatformsShown={platforms.length > 1 && store.platform === null}
           addressOf={(line) => `/records/${runId}?step=build#L${line}`}
           onMark={mark}
         />
@@ -114,11 +121,11 @@ function LogState({ status, lines }: { status: LogStatus; lines: number }): Reac
   );
 }
 
-function PlatformChoice({ store }: { store: LogStore }): ReactNode {
+function PlatformChoice({ store, platforms }: { store: LogStore; platforms: readonly string[] }): ReactNode {
   return (
     <NativeSelect
       aria-label={messages.log.architecture}
-      data={[{ value: '', label: messages.log.allArchitectures }, ...store.platforms]}
+      data={[{ value: '', label: messages.log.allArchitectures }, ...platforms]}
       value={store.platform ?? ''}
       onChange={({ target }) => void store.choosePlatform(target.value === '' ? null : target.value)}
     />

@@ -7,5 +7,5 @@ import { BuildLog } from './build-log.tsx';
 export function BuildPanel({ run, step }: { run: Run; step: BuildStep }): ReactNode {
   const build = step.result?.build ?? run.build;
   if (build === null) return <p className="muted">{messages.build.noBuild}</p>;
-  return <BuildLog key={build} build={build} runId={run.id} />;
+  return <BuildLog key={build} build={build} runId={run.id} platforms={step.children.map(({ key }) => key)} />;
 }

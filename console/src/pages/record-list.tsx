@@ -23,16 +23,18 @@ export function RecordListPage(): ReactNode {
     queryFn: ({ signal }) => listRuns(filters, signal),
     refetchInterval: pollMs,
   });
+  // Another filter or page is another list: nothing of what was typed or counted is carried over.
+  const shownKey = JSON.stringify(filters);
   const isFiltered = Object.keys(filters).length > 0;
   return (
     <div className="page">
       <PageTitle title={messages.list.title} />
-      <RecordFiltersForm key={JSON.stringify(filters)} filters={filters} />
+      <RecordFiltersForm key={`filters ${shownKey}`} filters={filters} />
       {runs.isPending && <LoadingPanel rows={8} label={messages.list.title} />}
       {runs.isError && <ErrorPanel problem={wordProblem(runs.error)} onRetry={() => void runs.refetch()} />}
       {runs.data?.items.length === 0 && <NoRuns isFiltered={isFiltered} />}
       {runs.data !== undefined && runs.data.items.length > 0 && (
-        <RunTable key={JSON.stringify(filters)} runs={runs.data.items} />
+        <RunTable key={`runs ${shownKey}`} runs={runs.data.items} />
       )}
       <nav className="pager" aria-label={messages.list.title}>
         {filters.cursor !== undefined && (

@@ -1,5 +1,5 @@
-/** Height of one log line in CSS pixels. */
-export const rowHeight = 20;
+/** Height of one log line in CSS pixels: line numbers are links, and a target needs 24. */
+export const rowHeight = 24;
 
 // Browsers clamp an element's height (Firefox near 17.8 million px, Chromium 33.5 million): past this, scrolling is scaled.
 const maxHeight = 10_000_000;
@@ -13,7 +13,10 @@ export interface LogWindow {
   readonly top: number;
 }
 
-/** The rows (0-based, `last` exclusive) that are in view at `scrollTop`, with a few around them; never more than the view needs. */
+/**
+ * The rows (0-based, `last` exclusive) in view at `scrollTop`, with a few around them; never more than the view needs. Our own
+ * arithmetic and no library's: theirs takes the natural height, which for a million lines is more than a browser gives.
+ */
 export function logWindow({
   rows,
   scrollTop,
