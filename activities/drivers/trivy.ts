@@ -79,6 +79,8 @@ export interface TrivyOptions {
 /** Trivy's own limit comes first and says more; this one is for a Trivy that no longer listens. */
 const defaultKillAfterMs = 10_000;
 const shortTimeoutMs = 60_000;
+/** Where a `trivy` without a folder is looked for. */
+const programPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const sizeCheckMs = 1_000;
 
 export function createTrivy(options: TrivyOptions): Trivy {
@@ -88,7 +90,7 @@ export function createTrivy(options: TrivyOptions): Trivy {
 
   async function run(args: readonly string[], { cwd, ...rest }: RunOptions): Promise<ProcessOutput> {
     // A soft bound below the scanner's 2 GB: the collector works harder before the kernel steps in.
-    const env = { HOME: cwd, TMPDIR: cwd, DOCKER_CONFIG: cwd, GOMEMLIMIT: '1750MiB' };
+    const env = { PATH: programPath, HOME: cwd, TMPDIR: cwd, DOCKER_CONFIG: cwd, GOMEMLIMIT: '1750MiB' };
     try {
       return await runProcess({ command: trivy, args, env, cwd, ...rest });
     } catch (error) {
