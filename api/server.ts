@@ -105,7 +105,7 @@ async function wire(config: Config, log: Logger) {
       findInstance: (idOrName) => findInstance(db, idOrName),
       loginTokens,
       openSecret: (ref) => openSecret(db, secretBox, ref),
-      publicUrl: config.SLIPWAY_URL,
+      tokenServer: config.SLIPWAY_TOKEN_URL ?? config.SLIPWAY_URL,
       dispatcher: egress.dispatcher,
     }),
     engine,

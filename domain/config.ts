@@ -47,6 +47,14 @@ const timings = z
 const environmentSchema = z.object({
   /** Address under which people, registries and source hosts reach the API. */
   SLIPWAY_URL: z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, '')),
+  /**
+   * Address of the token service as the registries of managed instances name it, where that is not SLIPWAY_URL. Programs built
+   * on Go's registry library (Trivy, crane) refuse a realm whose host is a private or loopback IP address: use a name there.
+   */
+  SLIPWAY_TOKEN_URL: z
+    .url({ protocol: /^https?$/ })
+    .transform((url) => url.replace(/\/+$/, ''))
+    .optional(),
   SLIPWAY_HOST: z.string().default('127.0.0.1'),
   SLIPWAY_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
   SLIPWAY_POSTGRES_URL: z.string().regex(/^postgres(ql)?:\/\//, { message: 'must start with postgres://' }),

@@ -51,6 +51,8 @@ const CONSOLE_FOLDER = join(rootFolder, 'dist', 'console');
 /** Where everything is, whether the stack starts it or it was named from outside. */
 export interface Addresses {
   readonly url: string;
+  /** The same server by name: Trivy refuses to log in at an IP address of a private network. */
+  readonly tokenUrl: string;
   readonly postgresUrl: string;
   readonly temporalAddress: string;
   /** null: an outside server, whose interface we do not know. */
@@ -65,6 +67,7 @@ export function addressesOf({ settings, ports, keys }: Omit<PartsContext, 'tools
   const { outside, home } = settings;
   return {
     url: loopback(ports.api),
+    tokenUrl: `http://localhost:${ports.api}`,
     postgresUrl: outside.postgresUrl ?? postgresUrl({ port: ports.postgres, password: keys.passwords.postgres }),
     temporalAddress: outside.temporalAddress ?? `127.0.0.1:${ports.temporal}`,
     temporalUiUrl: outside.temporalAddress === undefined ? loopback(ports.temporalUi) : null,
@@ -88,7 +91,7 @@ function loopback(port: number): string {
 export async function outerParts(context: PartsContext): Promise<readonly Part[]> {
   const { settings, ports, keys, tools } = context;
   const { outside, home } = settings;
-  const { url } = addressesOf(context);
+  const { tokenUrl } = addressesOf(context);
   const parts: Part[] = [];
   if (outside.postgresUrl === undefined) {
     const dataDir = join(home, 'postgres');
@@ -109,7 +112,7 @@ export async function outerParts(context: PartsContext): Promise<readonly Part[]
         binary: tools.registry,
         folder: join(home, 'registries', name),
         port: ports[name],
-        realm: `${url}/auth/token`,
+        realm: `${tokenUrl}/auth/token`,
         jwksFile: keys.files.jwks,
         httpSecret: keys.passwords.registryHttp,
       }),
@@ -214,6 +217,7 @@ function serviceEnvironment(context: PartsContext): Record<string, string> {
     SLIPWAY_TEMPORAL_NAMESPACE: temporalNamespace,
     ...configuredByUser(settings.env),
     SLIPWAY_URL: addresses.url,
+    SLIPWAY_TOKEN_URL: addresses.tokenUrl,
     SLIPWAY_HOST: '127.0.0.1',
     SLIPWAY_PORT: `${ports.api}`,
     SLIPWAY_POSTGRES_URL: addresses.postgresUrl,

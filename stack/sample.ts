@@ -67,7 +67,11 @@ export async function loadSample({ stack, settings, onProgress, signal }: Sample
 }
 
 /** The base images are public, and hosted by the first instance: buildkitd is told to ask there for docker.io. */
-async function pushBaseImages(api: ApiClient, { ports, baseImages }: Stack, signal: AbortSignal): Promise<void> {
+async function pushBaseImages(
+  api: ApiClient,
+  { addresses, ports, baseImages }: Stack,
+  signal: AbortSignal,
+): Promise<void> {
   const [{ name }] = managedInstances;
   const login = await api.call('POST', `/v1/instances/${name}/authorization-tokens`, {
     body: {},
@@ -76,7 +80,7 @@ async function pushBaseImages(api: ApiClient, { ports, baseImages }: Stack, sign
   const dispatcher = new Agent();
   try {
     const registry = createRegistryClient({
-      endpoint: { url: `http://127.0.0.1:${ports[name]}`, isInsecure: true },
+      endpoint: { url: `http://127.0.0.1:${ports[name]}`, isInsecure: true, tokenServer: addresses.tokenUrl },
       credentials: { username: login.username, password: login.token },
       dispatcher,
     });

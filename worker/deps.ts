@@ -48,7 +48,7 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     findInstance: (idOrName) => findInstance(db, idOrName),
     loginTokens: createLoginTokens({ key: parseTokenKey(await readFile(config.SLIPWAY_TOKEN_KEY_FILE, 'utf8')) }),
     openSecret: (ref) => openSecret(db, secretBox, ref),
-    publicUrl: config.SLIPWAY_URL,
+    tokenServer: config.SLIPWAY_TOKEN_URL ?? config.SLIPWAY_URL,
     dispatcher: egress.dispatcher,
   });
   const buildkit = createBuildkit({

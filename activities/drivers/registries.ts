@@ -29,8 +29,8 @@ export interface RegistriesOptions {
   readonly findInstance: (idOrName: string) => Promise<RegistryInstance | undefined>;
   readonly loginTokens: Pick<LoginTokens, 'sign'>;
   readonly openSecret: (ref: string) => Promise<string>;
-  /** Where the token service of managed instances answers: `SLIPWAY_URL`. */
-  readonly publicUrl: string;
+  /** Where the token service of managed instances answers: `SLIPWAY_TOKEN_URL`. */
+  readonly tokenServer: string;
   /** The guarded way out. */
   readonly dispatcher: Dispatcher;
   /** Another one in tests only. */
@@ -56,7 +56,14 @@ const clientTtlSeconds = 2 * 60 * 60;
 const storedLoginSchema = z.object({ username: z.string(), password: z.string() });
 
 export function createRegistries(options: RegistriesOptions): Registries {
-  const { findInstance, loginTokens, openSecret, publicUrl, dispatcher, createClient = createRegistryClient } = options;
+  const {
+    findInstance,
+    loginTokens,
+    openSecret,
+    tokenServer,
+    dispatcher,
+    createClient = createRegistryClient,
+  } = options;
 
   async function getInstance(idOrName: string): Promise<RegistryInstance> {
     const instance = await findInstance(idOrName);
@@ -83,7 +90,7 @@ export function createRegistries(options: RegistriesOptions): Registries {
         endpoint: {
           url: instance.registry_url,
           isInsecure: isPlain(instance),
-          ...(isManaged ? { tokenServer: publicUrl } : {}),
+          ...(isManaged ? { tokenServer } : {}),
         },
         credentials,
         dispatcher,

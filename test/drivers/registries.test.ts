@@ -25,7 +25,7 @@ function registriesOf(instance: RegistryInstance | undefined, secret = '{"userna
     findInstance: async () => instance,
     loginTokens: { sign },
     openSecret: async () => secret,
-    publicUrl: 'http://127.0.0.1:8080',
+    tokenServer: 'http://127.0.0.1:8080',
     createClient: (options) => {
       endpoints.push(options);
       return createRegistryClient(options);
