@@ -9,7 +9,7 @@ const execute = promisify(execFile);
 /** One entry of a commit: content, or a link's target, or a submodule's commit. */
 export type CommitEntry =
   | string
-  | { readonly content: string; readonly isExecutable?: boolean }
+  | { readonly content: string | Uint8Array; readonly isExecutable?: boolean }
   | { readonly link: string }
   | { readonly submodule: string };
 
@@ -54,7 +54,10 @@ async function createRepository(folder: string): Promise<GitRepository> {
     GIT_COMMITTER_NAME: 'Ada',
     GIT_COMMITTER_EMAIL: 'ada@example.com',
   };
-  const run = async (args: readonly string[], { input = '', more = {} } = {}): Promise<string> => {
+  const run = async (
+    args: readonly string[],
+    { input = '', more = {} }: { input?: string | Uint8Array; more?: Readonly<Record<string, string>> } = {},
+  ): Promise<string> => {
     const child = execute('git', ['-C', folder, ...args], { env: { ...env, ...more } });
     // Most commands read no input and may be gone before this is written.
     child.child.stdin?.on('error', () => undefined).end(input);
