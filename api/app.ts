@@ -2,7 +2,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { limits } from '../domain/limits.ts';
-import { openSession, requireLogin, useLoginCode } from './auth.ts';
+import { requireLogin } from './auth.ts';
 import { consoleFiles } from './console-files.ts';
 import type { ApiDeps } from './deps.ts';
 import type { ApiEnv } from './env.ts';
@@ -62,11 +62,6 @@ export function createApp(deps: ApiDeps) {
   app.route('/v1', authorizationTokenRoutes(deps));
   app.route('/auth', tokenServiceRoutes(deps));
 
-  app.get('/login', async (c) => {
-    await useLoginCode(deps, c.req.query('code') ?? '');
-    await openSession(deps, c);
-    return c.redirect('/');
-  });
   let document: ReturnType<typeof openApiDocument> | undefined;
   app.get('/openapi.json', (c) => c.json((document ??= openApiDocument(app))));
   if (deps.config.SLIPWAY_CONSOLE_DIR !== undefined) app.get('*', consoleFiles(deps.config.SLIPWAY_CONSOLE_DIR));

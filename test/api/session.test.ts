@@ -69,14 +69,15 @@ describe('logging in', () => {
     expect(JSON.stringify([sessions, codes])).not.toContain(code);
   });
 
-  it('logs in once with a printed address, then says that it was used', async () => {
+  it('logs in once with the code of a printed address, then says that it was used', async () => {
     const made = await api.call('POST', '/v1/login-codes');
-    const path = textAt(made, 'url').slice('http://127.0.0.1:8080'.length);
-    const first = await api.call('GET', path, { isLoggedIn: false });
-    expect(first.status).toBe(302);
-    expect(first.headers.get('location')).toBe('/');
+    const address = new URL(textAt(made, 'url'));
+    expect(address.pathname).toBe('/login');
+    const login = { body: { code: address.searchParams.get('code') ?? '' }, isLoggedIn: false };
+    const first = await api.call('POST', '/v1/sessions', login);
+    expect(first.status).toBe(201);
     expect(first.headers.get('set-cookie')).toContain('sid=');
-    const second = await api.call('GET', path, { isLoggedIn: false });
+    const second = await api.call('POST', '/v1/sessions', login);
     expect(second.status).toBe(401);
     expect(textAt(second, 'detail')).toContain('each works once');
   });
