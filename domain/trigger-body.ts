@@ -67,32 +67,10 @@ function acrTime(at: string): string {
   return new Date(Date.parse(at) + 8 * 3_600_000).toISOString().slice(0, 19).replace('T', ' ');
 }
 
-/** What a test message names: the trigger and where it stands; it moves nothing. Times are RFC 3339. */
-export interface TriggerTest {
-  readonly instance: string;
-  readonly region: string;
-  readonly namespace: string;
-  /** null: the trigger is the namespace's. */
-  readonly repository: string | null;
-  readonly trigger: string;
-  readonly at: string;
-}
-
-/** The body of a test message; in ACR's form, which knows no type, a tag that cannot be mistaken for an image. */
-export function triggerTestBody(format: TriggerDefinition['format'], { at, ...data }: TriggerTest): string {
-  if (format === 'standard') return JSON.stringify({ type: 'test', timestamp: at, data });
-  return triggerBody('acr', {
-    ...data,
-    repository: data.repository ?? 'test',
-    repositoryType: 'private',
-    repositoryCreatedAt: at,
-    tag: 'slipway-test',
-    digest: `sha256:${'0'.repeat(64)}`,
-    previousDigest: null,
-    architectures: [],
-    commit: null,
-    run: null,
-    sequence: 0,
-    at,
-  });
+/**
+ * The body of a test message, about a tag that nobody pushed: the form `standard` says `test` as its type, so that no receiver
+ * deploys it. ACR's form knows no type.
+ */
+export function triggerTestBody(format: TriggerDefinition['format'], update: ImageUpdated): string {
+  return JSON.stringify(format === 'acr' ? acrBody(update) : { ...standardBody(update), type: 'test' });
 }

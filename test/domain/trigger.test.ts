@@ -138,21 +138,10 @@ test('the ACR body equals the one of the documents, with times in UTC+8', () => 
   });
 });
 
-test('a test message says that it is one, in every form', () => {
-  const about = {
-    instance: 'hangzhou',
-    region: 'cn-hangzhou',
-    namespace: 'team',
-    repository: null,
-    trigger: 'crw-1',
-    at: update.at,
-  };
-  const { at, ...data } = about;
-  expect(JSON.parse(triggerTestBody('standard', about))).toEqual({ type: 'test', timestamp: at, data });
-  expect(JSON.parse(triggerTestBody('acr', { ...about, repository: 'app' }))).toMatchObject({
-    push_data: { tag: 'slipway-test' },
-    repository: { repo_full_name: 'team/app' },
-  });
+test('a test message differs from a real one in its type alone', () => {
+  const real = JSON.parse(triggerBody('standard', update));
+  expect(JSON.parse(triggerTestBody('standard', update))).toEqual({ ...real, type: 'test' });
+  expect(triggerTestBody('acr', update)).toBe(triggerBody('acr', update));
 });
 
 test.each([
