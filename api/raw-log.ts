@@ -30,20 +30,9 @@ export function parseRange(header: string | undefined, sizeBytes: number): ByteR
 /** The texts of all lines, each ended by a line feed, as bytes `start` to before `end`. */
 export function rawLog(
   deps: LogDeps,
-  { buildId, start, end }: ByteRange & { buildId: string },
+  range: ByteRange & { buildId: string; signal: AbortSignal },
 ): ReadableStream<Uint8Array> {
-  const leave = new AbortController();
-  const chunks = rawChunks(deps, { buildId, start, end, signal: leave.signal });
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await chunks.next();
-      if (done === true) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel() {
-      leave.abort();
-    },
-  });
+  return ReadableStream.from(rawChunks(deps, range));
 }
 
 async function* rawChunks(

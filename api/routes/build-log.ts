@@ -141,7 +141,7 @@ export function buildLogRoutes(deps: BuildLogDeps) {
         'accept-ranges': 'bytes',
         ...(range === undefined ? {} : { 'content-range': `bytes ${start}-${end - 1}/${sizeBytes}` }),
       };
-      const body = rawLog(deps, { buildId: head.id, start, end });
+      const body = rawLog(deps, { buildId: head.id, start, end, signal: c.req.raw.signal });
       return new Response(body, { status: range === undefined ? 200 : 206, headers });
     })
     .openapi(search, async (c) => {

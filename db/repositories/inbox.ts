@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { PageQuery } from '../../domain/page.ts';
 import type { InboxOutcome, SourceHost } from '../../domain/source.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import type { InboxRow, NewInbox } from '../tables/source.ts';
@@ -141,16 +142,14 @@ export async function countInboxAttempt(db: Database, id: number): Promise<numbe
 }
 
 /** A repository's deliveries, newest first, without bodies. */
-export async function listInbox(
-  db: Database,
-  { repositoryId, before, limit }: { repositoryId: string; before: number | null; limit: number },
-) {
-  return db
+export async function listInbox(db: Database, repositoryId: string, { limit, after }: PageQuery) {
+  let query = db
     .selectFrom('inbox')
     .select(['id', 'delivery_id', 'event', 'host', 'state', 'outcome', 'received_at', 'handled_at'])
-    .where('repository_id', '=', repositoryId)
-    .$if(before !== null, (query) => query.where('id', '<', before))
+    .where('repository_id', '=', repositoryId);
+  if (after !== undefined) query = query.where('id', '<', Number(after.id));
+  return query
     .orderBy('id', 'desc')
-    .limit(limit)
+    .limit(limit + 1)
     .execute();
 }
