@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ApplicationFailure, Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/activity';
 import type { PlatformImage } from '../domain/build.ts';
 import type { RepositoryRef, RunImages } from '../domain/chain.ts';
 import type { Reason } from '../domain/errors.ts';
@@ -13,6 +13,7 @@ import type { ObjectStore } from './drivers/object-store.ts';
 import type { Registries } from './drivers/registries.ts';
 import type { RegistryClient } from './drivers/registry.ts';
 import type { ImageScan, Trivy } from './drivers/trivy.ts';
+import { heartbeating } from './heartbeat.ts';
 
 export interface ScanDeps {
   readonly db: Database;
@@ -54,7 +55,6 @@ export interface BackUpImageInput {
   readonly images: RunImages;
 }
 
-const beatMs = 500;
 /** A login outlives the longest scan by this much. */
 const loginReserveSeconds = 120;
 
@@ -103,17 +103,6 @@ export function createScanActivities(deps: ScanDeps) {
       });
     },
   };
-}
-
-/** Beats while the work is silent, so that a cancellation is heard within a second. */
-async function heartbeating<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-  const context = Context.current();
-  const beat = setInterval(() => context.heartbeat(), beatMs);
-  try {
-    return await work(context.cancellationSignal);
-  } finally {
-    clearInterval(beat);
-  }
 }
 
 async function examine(deps: ScanDeps, input: ScanImageInput, signal: AbortSignal): Promise<ImageScan> {
