@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { PlatformImage } from '../../domain/build.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { indexType, manifestType, newPushWorld, type PushWorld } from '../support/push-world.ts';
+import { runActivity } from '../support/run-activity.ts';
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase({ maxConnections: 10 });
+});
+afterAll(() => database.close());
+
+describe('assembling the index', () => {
+  test('one architecture is its own manifest, and nothing is written', async () => {
+    const world = await newPushWorld(database.db);
+    const image = world.addImage('one');
+    const { runId, buildId, repository } = world.build;
+    const input = { runId, attempt: 1, buildId, repository, images: [image] };
+    expect(await runActivity(world.activities.assembleIndex, input)).toEqual({
+      digest: image.digest,
+      mediaType: manifestType,
+    });
+    expect(world.registry.seen(/^PUT/)).toEqual([]);
+    const row = await database.db.selectFrom('build').selectAll().where('id', '=', buildId).executeTakeFirst();
+    expect(row).toMatchObject({ digest: image.digest, stage: 'push' });
+  });
+
+  test('several architectures become one index by digest, the same bytes in whatever order they ended', async () => {
+    const world = await newPushWorld(database.db);
+    const images: PlatformImage[] = [
+      { ...world.addImage('a'), platform: 'linux/arm/v7' },
+      { ...world.addImage('b'), platform: 'linux/amd64' },
+      { ...world.addImage('c'), platform: 'linux/arm64' },
+    ];
+    const { runId, buildId, repository } = world.build;
+    const input = { runId, attempt: 1, buildId, repository };
+    const { digest, mediaType } = await runActivity(world.activities.assembleIndex, { ...input, images });
+    const again = await runActivity(world.activities.assembleIndex, { ...input, images: images.toReversed() });
+    expect([mediaType, again.digest]).toEqual([indexType, digest]);
+    const stored = JSON.parse(String(world.registry.repository(world.path).manifests.get(digest)?.bytes));
+    expect(stored.manifests.map((each: { platform: unknown }) => each.platform)).toEqual([
+      { architecture: 'amd64', os: 'linux' },
+      { architecture: 'arm', os: 'linux', variant: 'v7' },
+      { architecture: 'arm64', os: 'linux' },
+    ]);
+    expect(world.tags.size).toBe(0);
+  });
+});
+
+describe('looking up an image that exists', () => {
+  test('an index gives its platforms, without attestations and what we do not know', async () => {
+    const world = await newPushWorld(database.db);
+    const [amd64, arm] = [world.addImage('amd64'), world.addImage('arm')];
+    const descriptor = ({ digest, mediaType, sizeBytes }: PlatformImage, platform: object) => ({
+      mediaType,
+      digest,
+      size: sizeBytes,
+      platform,
+    });
+    const { digest } = world.registry.addManifest(
+      world.path,
+      {
+        schemaVersion: 2,
+        mediaType: indexType,
+        manifests: [
+          descriptor(amd64, { os: 'linux', architecture: 'amd64' }),
+          descriptor(arm, { os: 'linux', architecture: 'arm' }),
+          descriptor(amd64, { os: 'unknown', architecture: 'unknown' }),
+          descriptor(amd64, { os: 'windows', architecture: 'amd64' }),
+        ],
+      },
+      'v1',
+    );
+    expect(await runActivity(world.activities.resolveImage, { repository: world.build.repository, tag: 'v1' })).toEqual(
+      {
+        digest,
+        mediaType: indexType,
+        tags: ['v1'],
+        platforms: [
+          { platform: 'linux/amd64', digest: amd64.digest, mediaType: manifestType, sizeBytes: amd64.sizeBytes },
+          { platform: 'linux/arm/v7', digest: arm.digest, mediaType: manifestType, sizeBytes: arm.sizeBytes },
+        ],
+      },
+    );
+  });
+
+  test('a single manifest gives the platform its config names', async () => {
+    const world = await newPushWorld(database.db);
+    const image = world.addImage('one', { os: 'linux', architecture: 'arm64', variant: 'v8' });
+    world.tags.set('v1', image.digest);
+    expect(
+      await runActivity(world.activities.resolveImage, { repository: world.build.repository, tag: 'v1' }),
+    ).toMatchObject({
+      digest: image.digest,
+      platforms: [{ platform: 'linux/arm64', digest: image.digest, sizeBytes: image.sizeBytes }],
+    });
+  });
+
+  test('a tag that was deleted meanwhile, and an image for no platform of ours, end the step with a sentence', async () => {
+    const world = await newPushWorld(database.db);
+    const input = { repository: world.build.repository, tag: 'v1' };
+    await expect(runActivity(world.activities.resolveImage, input)).rejects.toMatchObject({
+      type: 'push.image_missing',
+      nonRetryable: true,
+    });
+    const image = world.addImage('one', { os: 'plan9', architecture: 'mips' });
+    world.tags.set('v1', image.digest);
+    await expect(runActivity(world.activities.resolveImage, input)).rejects.toMatchObject({
+      type: 'push.platform_unknown',
+      nonRetryable: true,
+    });
+  });
+});
+
+describe('deleting an image', () => {
+  async function remove({ activities, build }: PushWorld, digest: string, tags: readonly string[]) {
+    const { runId, repository } = build;
+    return runActivity(activities.deleteImage, { runId, attempt: 1, repository, digest, tags });
+  }
+
+  test('an image under its own tags only is deleted with them, and their rows are forgotten', async () => {
+    const world = await newPushWorld(database.db);
+    const { digest } = world.addImage('one');
+    await world.move(digest, { orderNo: 1 });
+    expect(await remove(world, digest, ['v1'])).toEqual({ deletedTags: ['v1'], isDigestDeleted: true });
+    expect(world.registry.repository(world.path).manifests.has(digest)).toBe(false);
+    expect(await world.pointer('v1')).toBeUndefined();
+  });
+
+  test('an image another tag holds stays, and only the tags asked for go', async () => {
+    const world = await newPushWorld(database.db);
+    const { digest } = world.addImage('one');
+    await world.move(digest, { orderNo: 1 });
+    world.tags.set('v1_blocked_01234567', digest);
+    expect(await remove(world, digest, ['v1'])).toEqual({ deletedTags: ['v1'], isDigestDeleted: false });
+    expect(world.registry.repository(world.path).manifests.has(digest)).toBe(true);
+    expect([...world.tags.keys()]).toEqual(['v1_blocked_01234567']);
+  });
+
+  test('a tag a newer run has moved on stays', async () => {
+    const world = await newPushWorld(database.db);
+    const [older, newer] = [world.addImage('older'), world.addImage('newer')];
+    await world.move(older.digest, { orderNo: 1 });
+    await world.move(newer.digest, { orderNo: 2 });
+    expect(await remove(world, older.digest, ['v1'])).toEqual({ deletedTags: [], isDigestDeleted: true });
+    expect(world.tags.get('v1')).toBe(newer.digest);
+    expect(await world.pointer('v1')).toMatchObject({ digest: newer.digest });
+  });
+
+  test('what is gone already is fine', async () => {
+    const world = await newPushWorld(database.db);
+    const { digest } = world.addImage('one');
+    await remove(world, digest, []);
+    expect(await remove(world, digest, [])).toEqual({ deletedTags: [], isDigestDeleted: true });
+  });
+});
