@@ -88,9 +88,9 @@ function sentenceOf(issue: Issue, path: readonly string[]): string {
     case 'invalid_value':
       return `${name} must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}.`;
     case 'too_small':
-      return `${name} must have at least ${issue.minimum}${unitOf(issue.origin)}.`;
+      return `${name} must ${boundOf('least', issue.minimum, issue.origin)}.`;
     case 'too_big':
-      return `${name} must have at most ${issue.maximum}${unitOf(issue.origin)}.`;
+      return `${name} must ${boundOf('most', issue.maximum, issue.origin)}.`;
     case 'invalid_format':
       return issue.format === 'regex' && issue.pattern !== undefined
         ? `${name} must match ${issue.pattern}.`
@@ -104,13 +104,13 @@ function sentenceOf(issue: Issue, path: readonly string[]): string {
   }
 }
 
-function unitOf(origin: string): string {
+function boundOf(side: 'least' | 'most', bound: number | bigint, origin: string): string {
   switch (origin) {
     case 'string':
-      return ' characters';
+      return `have at ${side} ${bound} characters`;
     case 'array':
-      return ' items';
+      return `have at ${side} ${bound} items`;
     default:
-      return ' as its value';
+      return `be at ${side} ${bound}`;
   }
 }

@@ -1,4 +1,4 @@
-/** Renders our own short pages: headings, paragraphs, lists, code. Everything is escaped first, so no text becomes markup. */
+/** Renders our own short pages: headings, paragraphs, lists, code, bold. Everything is escaped first, so no text becomes markup. */
 export function markdownToHtml(markdown: string): string {
   const blocks = escapeHtml(markdown).split(/^```\w*\n([\s\S]*?)^```$/m);
   return blocks
@@ -29,5 +29,5 @@ function paragraphToHtml(paragraph: string): string {
 }
 
 function inlineToHtml(text: string): string {
-  return text.replaceAll(/`([^`]+)`/g, '<code>$1</code>');
+  return text.replaceAll(/`([^`]+)`/g, '<code>$1</code>').replaceAll(/\*\*([^*]+)\*\*/g, '<strong>$1</strong>');
 }

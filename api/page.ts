@@ -14,7 +14,7 @@ export const pageQuery = z.object({
     .string()
     .optional()
     .transform((text) => (text === undefined ? limits.pageSize : Number(text)))
-    .pipe(z.int({ error: limitText }).min(1, { error: limitText }).max(limits.pageSizeMax, { error: limitText }))
+    .refine((limit) => Number.isInteger(limit) && limit >= 1 && limit <= limits.pageSizeMax, { message: limitText })
     .openapi({
       type: 'integer',
       minimum: 1,

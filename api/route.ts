@@ -39,7 +39,8 @@ const errorResponses = {
 /** `createRoute` of @hono/zod-openapi, with what every route must say added. Chain `.openapi(route, handler)` calls, or clients lose their types. */
 export function route<P extends string, R extends Omit<RouteConfig, 'path'> & { path: P }>(meta: RouteMeta, config: R) {
   const described = createRoute<P, R>(config);
-  for (const response of Object.values(described.responses)) {
+  for (const [status, response] of Object.entries(described.responses)) {
+    if (!status.startsWith('2')) continue;
     const json = 'content' in response ? response.content?.['application/json'] : undefined;
     if (json !== undefined && meta.example !== null) Object.assign(json, { example: meta.example });
   }
