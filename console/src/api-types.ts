@@ -1,6 +1,6 @@
 import type { FieldError, Reason } from '../../domain/errors.ts';
 import type { RunCause, RunResult, RunStatus, SkipReason, StepName, StepState } from '../../domain/record.ts';
-import type { Finding, Severity, SeverityCounts } from '../../domain/scan.ts';
+import type { Finding, SeverityCounts } from '../../domain/scan.ts';
 import type { DeliveryStatus } from '../../domain/trigger.ts';
 
 /** A page of a list; `nextCursor` leads to the older ones. */
@@ -55,33 +55,41 @@ export interface BuildChild {
   readonly cachedSteps: number | null;
 }
 
+/** A tag that a newer run had moved already; `by` is that run's place in the order of source events. */
+export interface FencedTag {
+  readonly tag: string;
+  readonly by: number;
+}
+
 export interface PushResult {
   readonly digest: string;
   readonly mediaType: string;
   readonly tags: readonly string[];
   /** The tags wait for the scan's verdict. */
   readonly isHeld: boolean;
-  /** Tags a newer run already moved: number of that run's order. */
-  readonly fenced: readonly { readonly tag: string; readonly by: number }[];
+  readonly fenced: readonly FencedTag[];
 }
 
 export interface ScanEngine {
   readonly name: string;
   readonly version: string;
   readonly dataUpdatedAt: string | null;
-  readonly isSampleData?: boolean;
+  readonly isSampleData: boolean;
 }
 export interface ScanResult {
   readonly scan: string;
   readonly verdict: 'passed' | 'denied' | 'error';
   readonly counts: SeverityCounts;
-  readonly fixable: SeverityCounts | number;
+  readonly fixable: SeverityCounts;
   /** The comparison that denied, such as `critical 2 ≥ 1`. */
   readonly rule: string | null;
   readonly engines: readonly ScanEngine[];
-  readonly cves?: readonly string[];
-  readonly backup?: readonly string[];
-  readonly isDeleted?: boolean;
+  readonly cves: readonly string[];
+  /** Tags that waited for this verdict and moved. */
+  readonly tags: readonly string[];
+  readonly fenced: readonly FencedTag[];
+  readonly backup: readonly string[];
+  readonly isDeleted: boolean;
 }
 export interface ScanChild {
   readonly counts: SeverityCounts;
@@ -94,7 +102,7 @@ export interface BlobCounts {
   readonly skipped: number;
 }
 export interface ReplicateResult {
-  readonly tasks: number | readonly unknown[];
+  readonly tasks: number;
   readonly bytes: number;
   readonly blobs: BlobCounts;
 }
@@ -177,7 +185,7 @@ export interface RunCommit {
 }
 
 export interface RunEvent {
-  readonly id: number | string;
+  readonly id: string;
   readonly type: string;
   readonly data: unknown;
   readonly at: string;
@@ -198,12 +206,8 @@ export interface LogPage {
 }
 
 export interface ScanFinding extends Finding {
-  readonly engine?: string;
-}
-export interface FindingFilter {
-  readonly severity?: Severity;
-  readonly q?: string;
-  readonly fixable?: boolean;
+  readonly id: string;
+  readonly engine: string;
 }
 
 export interface DeliveryAttempt {
@@ -223,8 +227,9 @@ export interface Delivery {
   readonly status: DeliveryStatus;
   readonly webhookId: string;
   readonly event: string;
-  readonly tag?: string | null;
-  readonly reason?: Reason | null;
+  readonly tag: string | null;
+  readonly reason: Reason | null;
+  readonly resends: number;
   readonly attempts: readonly DeliveryAttempt[];
   readonly nextAttemptAt: string | null;
 }

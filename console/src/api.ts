@@ -102,8 +102,9 @@ export function listFindings(scan: string, cursor: string, signal?: AbortSignal)
   return get(`/v1/scans/${encodeURIComponent(scan)}/findings${query({ limit: 100, cursor })}`, signal);
 }
 
-export function scanReportUrl(scan: string, format: 'json' | 'cyclonedx'): string {
-  return `/v1/scans/${encodeURIComponent(scan)}/report?format=${format}`;
+/** One architecture's report or SBOM, as the engine wrote it. */
+export function scanReportUrl(scan: string, file: { format: 'json' | 'cyclonedx'; platform: string }): string {
+  return `/v1/scans/${encodeURIComponent(scan)}/report${query(file)}`;
 }
 
 export function fetchDelivery(id: string, signal?: AbortSignal): Promise<Delivery> {

@@ -46,8 +46,10 @@ function buildSummary(children: Extract<Step, { name: 'build' }>['children']): s
 
 function scanSummary(result: ScanResult): string {
   const found = severityWords(result);
-  const sample = result.engines.some((engine) => engine.isSampleData === true) ? messages.scan.sample : '';
-  return join(messages.scan.verdict[result.verdict], found === '' ? messages.scan.none : found, sample);
+  const sample = result.engines.some((engine) => engine.isSampleData) ? messages.scan.sample : '';
+  const isClean = result.verdict === 'passed' && found === '';
+  const moved = result.tags.length === 0 ? '' : messages.push.movedTags(result.tags.length);
+  return join(messages.scan.verdict[result.verdict], isClean ? messages.scan.clean : found, moved, sample);
 }
 
 /** `2 critical, 14 high`: severities that were found, worst first. */
@@ -71,11 +73,6 @@ function triggerSummary(deliveries: readonly { readonly status: DeliveryStatus }
 
 function join(...parts: readonly string[]): string {
   return parts.filter((part) => part !== '').join(' · ');
-}
-
-/** How many findings have a fix, whether the API counts them by severity or in all. */
-export function fixableCount(fixable: ScanResult['fixable']): number {
-  return typeof fixable === 'number' ? fixable : Object.values(fixable).reduce((sum, number) => sum + number, 0);
 }
 
 /** The step that deserves the reader's eye when the page opens: what ended badly, else what runs. */

@@ -11,7 +11,7 @@ test('each step of a good run says in one line what it did', () => {
   expect(summaries('run-success')).toEqual({
     build: '2 architectures · 14 cached steps',
     push: 'sha256:4bf92f3577b3 · tags move after the scan',
-    scan: 'Passed · 4 medium, 12 low · sample data',
+    scan: 'Passed · 8 medium, 24 low · 2 tags moved · sample data',
     replicate: '2 destinations · 31.4 MB sent',
     trigger: '1 delivered · 1 not matching',
   });

@@ -40,17 +40,19 @@ test('a reason is its sentence, and nothing without one', () => {
 test('the trail tells what happened and why; an event it does not know is shown by its type', () => {
   const at = '2026-11-21T13:40:00.000Z';
   const reason = { code: 'scan.denied', params: {}, text: 'Blocked: 2 findings' };
-  expect(wordEvent({ id: 1, at, type: 'step.denied', data: { step: 'scan', reason } })).toEqual({
+  expect(wordEvent({ id: '1', at, type: 'step.denied', data: { step: 'scan', reason } })).toEqual({
     what: 'Scan: Blocked',
     detail: 'Blocked: 2 findings',
   });
   expect(
-    wordEvent({ id: 2, at, type: 'child.running', data: { step: 'build', key: 'linux/arm64', reason: null } }),
+    wordEvent({ id: '2', at, type: 'child.running', data: { step: 'build', key: 'linux/arm64', reason: null } }),
   ).toEqual({
     what: 'Build linux/arm64: Running',
     detail: '',
   });
-  expect(wordEvent({ id: 3, at, type: 'run.success', data: { reason: null } }).what).toBe('Run succeeded');
-  expect(wordEvent({ id: 4, at, type: 'tag.fenced', data: 'x' }).what).toBe('tag.fenced');
-  expect(wordEvent({ id: 5, at, type: 'step.constructor', data: { step: 'toString' } }).what).toBe('step.constructor');
+  expect(wordEvent({ id: '3', at, type: 'run.success', data: { reason: null } }).what).toBe('Run succeeded');
+  expect(wordEvent({ id: '4', at, type: 'tag.fenced', data: 'x' }).what).toBe('tag.fenced');
+  expect(wordEvent({ id: '5', at, type: 'step.constructor', data: { step: 'toString' } }).what).toBe(
+    'step.constructor',
+  );
 });

@@ -76,7 +76,7 @@ test('every state of a Record can be read, and nothing in it is HTML, in both th
     for (const path of paths) {
       await open(path);
       await page.getByRole('heading', { level: 1 }).waitFor();
-      await page.waitForFunction("document.querySelector('.panel-loading') === null");
+      await page.locator('.panel-loading').first().waitFor({ state: 'detached' });
       const findings = await axeFindings(page);
       if ((await page.evaluate('document.documentElement.scrollWidth > innerWidth')) !== false) {
         findings.push('wider than the page');
@@ -219,7 +219,7 @@ test('new runs appear at the top of the list, and only wait when the reader has 
   await page.getByRole('link', { name: '#43' }).waitFor();
 
   await page.mouse.wheel(0, 600);
-  await page.waitForFunction('scrollY > 100');
+  await expect.poll(() => page.evaluate('scrollY')).toBeGreaterThan(100);
   const fresher = { ...sample, id: 'run-fresher', number: 44 };
   fixture.runs.unshift(fresher);
   fixture.announce(fresher);
@@ -271,7 +271,7 @@ test('the chosen theme is there from the first paint on', async () => {
   await enter();
   await page.getByLabel('Theme').selectOption('Dark');
   await page.reload({ waitUntil: 'commit' });
-  await page.waitForFunction("document.documentElement.dataset.mantineColorScheme === 'dark'");
+  await expect.poll(() => page.evaluate('document.documentElement.dataset.mantineColorScheme')).toBe('dark');
   await page.getByRole('heading', { name: 'Records' }).waitFor();
   expect(await page.evaluate('getComputedStyle(document.body).backgroundColor')).toBe('rgb(13, 17, 23)');
 });

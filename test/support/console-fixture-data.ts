@@ -65,6 +65,7 @@ export function fixtureFindings(scan: string): ScanFinding[] {
       : [...times('medium', 4), ...times('low', 12)];
   return ['linux/amd64', 'linux/arm64'].flatMap((platform) =>
     severities.map((severity, index) => ({
+      id: `${platform} ${index}`,
       platform,
       cve: `CVE-${2_019 + (index % 6)}-${String(10_245 + index * 317)}`,
       severity,
@@ -96,6 +97,8 @@ export function fixtureDelivery(id: string): Delivery {
       status: 'untriggered',
       webhookId: 'msg_2',
       event: 'image.updated',
+      tag: 'latest',
+      resends: 0,
       reason: { code: 'trigger.not_matching', params: { tag: 'latest' }, text: 'The tag latest does not match v.*' },
       attempts: [],
       nextAttemptAt: null,
@@ -124,6 +127,8 @@ export function fixtureDelivery(id: string): Delivery {
     status: 'delivered',
     webhookId: 'msg_1',
     event: 'image.updated',
+    tag: 'v1.4.0-d4ef3d',
+    resends: 0,
     reason: null,
     attempts: [
       {

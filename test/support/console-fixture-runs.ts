@@ -258,5 +258,5 @@ export function fixtureEvents(run: Run): RunEvent[] {
     ...steps,
     ...end,
   ];
-  return all.map((event, index) => ({ id: index + 1, ...event }));
+  return all.map((event, index) => ({ id: String(index + 1), ...event }));
 }

@@ -1,3 +1,4 @@
+import { addCounts } from '../../domain/scan.ts';
 import type { Step, StepChild } from '../../console/src/api-types.ts';
 
 /** When the made-up Records are looked at. */
@@ -111,13 +112,15 @@ export function scanDone(from: number, isDenied: boolean): Step {
     result: {
       scan: isDenied ? 'scan-denied' : 'scan-passed',
       verdict: isDenied ? 'denied' : 'passed',
-      counts,
+      counts: addCounts([counts, counts]),
       fixable: isDenied
         ? { critical: 2, high: 7, medium: 18, low: 10, unknown: 0 }
         : { critical: 0, high: 0, medium: 1, low: 3, unknown: 0 },
       rule: isDenied ? 'critical 2 ≥ 1' : null,
       engines: [engine],
       cves: isDenied ? ['CVE-2024-5535', 'CVE-2023-45853'] : [],
+      tags: isDenied ? [] : ['v1.4.0-d4ef3d', 'latest'],
+      fenced: [],
       backup: isDenied ? ['latest_blocked_0193a5f2'] : [],
       isDeleted: false,
     },

@@ -129,7 +129,6 @@ export const en = {
     chain: 'Chain',
     repository: 'Repository',
     cause: 'Cause',
-    actor: 'Actor',
     commit: 'Commit',
     author: 'Author',
     sameCommit: 'Other runs of this commit',
@@ -172,7 +171,6 @@ export const en = {
     newLines: (number: number) => count(number, 'new line', 'new lines'),
     follow: 'Jump to the end',
     live: 'Live',
-    ended: 'Ended',
     paused: 'Reconnecting…',
     search: 'Search the log',
     searchNext: 'Next match',
@@ -204,6 +202,7 @@ export const en = {
     deleted: 'the original image was deleted',
     findings: 'Findings',
     none: 'No vulnerabilities were found.',
+    clean: 'no findings',
     noPackages: 'No packages found: there was nothing to examine.',
     noData: 'The engine had no vulnerability data.',
     oldData: 'The vulnerability data was older than the policy allows.',
@@ -211,7 +210,6 @@ export const en = {
     anySeverity: 'Any severity',
     severityLabel: 'Severity',
     fixableOnly: 'Fixable only',
-    sort: 'Sort',
     shown: (shown: number, all: number) =>
       shown === all ? count(all, 'finding', 'findings') : `${shown} of ${count(all, 'finding', 'findings')}`,
     cut: (number: number) => `Only the first ${number.toLocaleString('en')} are shown; the JSON report has all.`,
@@ -225,8 +223,10 @@ export const en = {
       platforms: 'Architectures',
     },
     noFix: 'no fix',
-    reportJson: 'Report (JSON)',
-    reportSbom: 'SBOM (CycloneDX)',
+    reports: 'Reports',
+    reportJson: (platform: string) => `${platform} report (JSON)`,
+    reportSbom: (platform: string) => `${platform} SBOM (CycloneDX)`,
+    total: 'all architectures together',
   },
   replicate: {
     destinations: (number: number) => count(number, 'destination', 'destinations'),
@@ -241,7 +241,6 @@ export const en = {
     state: 'State',
   },
   trigger: {
-    deliveries: (number: number) => count(number, 'delivery', 'deliveries'),
     delivered: (number: number) => `${number} delivered`,
     untriggered: (number: number) => `${number} not matching`,
     status: {

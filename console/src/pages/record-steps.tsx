@@ -147,7 +147,8 @@ function childName(child: StepChild): string {
 
 function StepPanel({ run, step }: { run: Run; step: Step }): ReactNode {
   if (step.state === 'waiting') return <p className="muted">{messages.record.notStarted}</p>;
-  if (step.state === 'skipped') {
+  // A step with nothing to do may still tell of what did not match.
+  if (step.state === 'skipped' && step.children.length === 0) {
     return (
       <p className="muted">
         <StateBadge look={stepLooks.skipped} /> {step.why === null ? '' : messages.why[step.why]}

@@ -6,7 +6,6 @@ import { listFindings, scanReportUrl } from '../api.ts';
 import type { ScanResult, ScanStep } from '../api-types.ts';
 import { mergeFindings } from '../findings.ts';
 import { messages } from '../messages/index.ts';
-import { fixableCount } from '../step-summary.ts';
 import { DownloadIcon } from '../ui/icons.tsx';
 import { ErrorPanel, Facts, LoadingPanel } from '../ui/panels.tsx';
 import { SeverityCount } from '../ui/severity.tsx';
@@ -21,15 +20,12 @@ export function ScanPanel({ step }: { step: ScanStep }): ReactNode {
   if (result === null) return <p className="muted">{wordReason(step.reason) || messages.record.nothingYet}</p>;
   return (
     <>
-      <SeverityCounts result={result} />
+      <SeverityCounts result={result} isSum={step.children.length > 1} />
       <Facts items={scanFacts(result)} />
-      <p className="links">
-        {(['json', 'cyclonedx'] as const).map((format) => (
-          <a key={format} href={scanReportUrl(result.scan, format)} download className="with-icon">
-            <DownloadIcon /> {format === 'json' ? messages.scan.reportJson : messages.scan.reportSbom}
-          </a>
-        ))}
-      </p>
+      {result.fenced.map(({ tag }) => (
+        <p key={tag}>{messages.push.fenced(tag)}</p>
+      ))}
+      <Reports step={step} scan={result.scan} />
       <Findings step={step} result={result} />
     </>
   );
@@ -37,7 +33,7 @@ export function ScanPanel({ step }: { step: ScanStep }): ReactNode {
 
 const severityOrder: readonly Severity[] = ['critical', 'high', 'medium', 'low', 'unknown'];
 
-function SeverityCounts({ result }: { result: ScanResult }): ReactNode {
+function SeverityCounts({ result, isSum }: { result: ScanResult; isSum: boolean }): ReactNode {
   return (
     <ul className="severities" aria-label={messages.scan.counts}>
       {severityOrder.map((severity) => (
@@ -45,7 +41,29 @@ function SeverityCounts({ result }: { result: ScanResult }): ReactNode {
           <SeverityCount severity={severity} count={result.counts[severity]} />
         </li>
       ))}
-      <li className="muted">{messages.scan.fixable(fixableCount(result.fixable))}</li>
+      <li className="muted">
+        {messages.scan.fixable(Object.values(result.fixable).reduce((sum, count) => sum + count, 0))}
+        {isSum && `, ${messages.scan.total}`}
+      </li>
+    </ul>
+  );
+}
+
+/** Files of every architecture that was examined. */
+function Reports({ step, scan }: { step: ScanStep; scan: string }): ReactNode {
+  const platforms = step.children.filter(({ result }) => result !== null).map(({ key }) => key);
+  return (
+    <ul className="links" aria-label={messages.scan.reports}>
+      {platforms.flatMap((platform) =>
+        (['json', 'cyclonedx'] as const).map((format) => (
+          <li key={`${platform} ${format}`}>
+            <a href={scanReportUrl(scan, { format, platform })} download className="with-icon">
+              <DownloadIcon />{' '}
+              {format === 'json' ? messages.scan.reportJson(platform) : messages.scan.reportSbom(platform)}
+            </a>
+          </li>
+        )),
+      )}
     </ul>
   );
 }
@@ -56,10 +74,11 @@ function scanFacts(result: ScanResult): readonly (readonly [string, ReactNode])[
     [scan.rule, result.rule === null ? scan.noRule : <code key="rule">{result.rule}</code>],
   ];
   for (const engine of result.engines) facts.push([scan.engine, <EngineWords key={engine.name} engine={engine} />]);
-  if (result.backup !== undefined && result.backup.length > 0) {
+  if (result.tags.length > 0) facts.push([messages.push.tags, <TagList key="tags" tags={result.tags} />]);
+  if (result.backup.length > 0) {
     facts.push([scan.backedUp, <TagList key="backup" tags={result.backup} />]);
   }
-  if (result.isDeleted === true) facts.push([scan.deletion, scan.deleted]);
+  if (result.isDeleted) facts.push([scan.deletion, scan.deleted]);
   return facts;
 }
 
@@ -69,7 +88,7 @@ function EngineWords({ engine }: { engine: ScanResult['engines'][number] }): Rea
     <>
       {engine.name} {engine.version}, {scan.data}{' '}
       {engine.dataUpdatedAt === null ? scan.dataUnknown : <Time at={engine.dataUpdatedAt} />}{' '}
-      {engine.isSampleData === true && (
+      {engine.isSampleData && (
         <span className="label-sample" title={scan.sampleHint}>
           {scan.sample}
         </span>
