@@ -10,7 +10,7 @@ import { findTriggerPlace } from '../db/repositories/trigger-place.ts';
 import { getTrigger } from '../db/repositories/trigger-rule.ts';
 import type { TriggerRow } from '../db/tables/trigger.ts';
 import { conflict } from '../domain/errors.ts';
-import { triggerBody } from '../domain/trigger-body.ts';
+import { triggerTestBody } from '../domain/trigger-body.ts';
 import type { ApiDeps } from './deps.ts';
 
 type SendDeps = Pick<ApiDeps, 'db' | 'engine' | 'clock' | 'config'>;
@@ -86,7 +86,7 @@ export async function sendTest(deps: SendDeps, triggerId: string): Promise<strin
 
 async function testBody({ db }: SendDeps, trigger: TriggerRow, at: Date): Promise<string> {
   const place = await findTriggerPlace(db, trigger);
-  return triggerBody(trigger.definition.format, {
+  return triggerTestBody(trigger.definition.format, {
     ...place,
     repositoryCreatedAt: place.repositoryCreatedAt.toISOString(),
     tag: 'test',
