@@ -1,5 +1,6 @@
 import type { Descriptor } from '../../domain/image-manifest.ts';
 import { createThrottle, forEachParallel, type Pace } from './registry-copy-pace.ts';
+import type { Presence } from './registry-copy-verify.ts';
 import type { ImageCopy } from './registry-copy.ts';
 import type { CallOptions } from './registry-http.ts';
 
@@ -16,8 +17,10 @@ export interface Tally {
 export interface BlobsTransfer {
   readonly copy: ImageCopy;
   readonly blobs: readonly Descriptor[];
-  /** False for blobs whose mount turned out to be a lie. */
-  readonly isMountTried: boolean;
+  /** What the destination holds already; may become known only while blobs are on their way. */
+  readonly asked: Promise<Presence>;
+  /** These blobs turned out not to be there although it was said: neither asked nor mounted again. */
+  readonly isRepair: boolean;
   readonly pace: Pace;
   readonly tally: Tally;
   readonly report: () => void;
@@ -47,12 +50,34 @@ interface OneBlob {
   readonly throttle: ReturnType<typeof createThrottle>;
 }
 
-async function transferOne(
+async function transferOne(transfer: BlobsTransfer, one: OneBlob, { signal, onRetry }: CallOptions): Promise<void> {
+  const { asked, isRepair, tally, report } = transfer;
+  const { digest, size } = one.blob;
+  const there = new AbortController();
+  if (!isRepair)
+    void asked.then(
+      ({ blobs }) => blobs.has(digest) && there.abort(),
+      () => undefined,
+    );
+  try {
+    const how = await send(transfer, one, { signal: AbortSignal.any([signal, there.signal]), onRetry });
+    if (how === 'mounted') tally.mounted += 1;
+    else tally.copied += 1;
+  } catch (error) {
+    if (signal.aborted || !there.signal.aborted) throw error;
+    tally.skipped += 1;
+    tally.blobsTotal -= 1;
+    tally.bytesTotal -= size;
+  }
+  report();
+}
+
+function send(
   transfer: BlobsTransfer,
   { blob, throttle }: OneBlob,
   { signal, onRetry }: CallOptions,
-): Promise<void> {
-  const { copy, isMountTried, pace, tally, report } = transfer;
+): Promise<'mounted' | 'uploaded'> {
+  const { copy, isRepair, pace, tally, report } = transfer;
   const { source, destination } = copy;
   const { digest, size } = blob;
 
@@ -66,11 +91,11 @@ async function transferOne(
     }
   }
 
-  const how = await destination.client.blobUpload({
+  return destination.client.blobUpload({
     repository: destination.repository,
     digest,
     size,
-    mountFrom: isMountTried ? mountCandidates(copy, digest) : [],
+    mountFrom: isRepair ? [] : mountCandidates(copy, digest),
     open: async (offset, wanted) => {
       const options = { offset, signal: wanted, onRetry };
       return counted(await source.client.blobGet(source.repository, { digest, size }, options), wanted);
@@ -78,9 +103,6 @@ async function transferOne(
     signal,
     onRetry,
   });
-  if (how === 'mounted') tally.mounted += 1;
-  else tally.copied += 1;
-  report();
 }
 
 /** Within one registry the source itself holds the blob. */

@@ -8,7 +8,7 @@ export interface Parallel {
   readonly onTick?: () => void;
 }
 
-const tickMs = 20;
+const tickMs = 10;
 
 /**
  * Works through `items` in order, several at once. The first failure ends the others through the signal they were given,

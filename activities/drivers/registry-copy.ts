@@ -77,35 +77,49 @@ export async function imageCopy(copy: ImageCopy): Promise<ImageCopyResult> {
 
 async function runCopy(copy: ImageCopy & { readonly pace: Pace }, call: CallOptions): Promise<ImageCopyResult> {
   const { source, destination, tags } = copy;
-  const [plan] = await Promise.all([
+  const [plan, isKnown] = await Promise.all([
     copyPlan(source, call),
-    destination.client.accessPrepare(destination.repository, ['pull', 'push'], call),
+    destination.client.repositoryHead(destination.repository, { actions: ['pull', 'push'], ...call }),
   ]);
-  const presence = await presentAt(destination, { plan, tags }, call);
-  if (copy.isOverrideAllowed === false) assertTagsFree(copy, presence);
-
-  const blobs = plan.blobs.filter((blob) => !presence.blobs.has(blob.digest));
-  const manifests = plan.manifests.filter((manifest) => !presence.manifests.has(manifest.digest));
+  const asked = presentAt(destination, { plan, tags }, call);
+  // A repository the registry does not know holds nothing, but for the rest of a copy that broke: there the question goes
+  // out beside the transfer instead of before it, which saves a round trip.
+  const known = isKnown ? await asked : undefined;
+  if (known !== undefined) assertTagsFree(copy, known);
+  const blobs = plan.blobs.filter((blob) => known?.blobs.has(blob.digest) !== true);
   const tally = newTally(plan, blobs);
-  const transfer = { copy, pace: copy.pace, tally, report: throttledReport(copy, tally) };
+  const transfer = { copy, pace: copy.pace, tally, asked, report: throttledReport(copy, tally) };
   const repair = (missing: readonly Descriptor[]) =>
-    blobsTransfer({ ...transfer, blobs: missing, isMountTried: false }, call);
+    blobsTransfer({ ...transfer, blobs: missing, isRepair: true }, call);
 
-  await blobsTransfer({ ...transfer, blobs, isMountTried: true }, call);
+  const presence = await besides(call, asked, (shared) =>
+    blobsTransfer({ ...transfer, blobs, isRepair: false }, shared),
+  );
+  assertTagsFree(copy, presence);
+  const manifests = plan.manifests.filter((manifest) => !presence.manifests.has(manifest.digest));
   await manifestsPut(copy, manifests, { plan, repair, call });
-  // Where nothing was sent, the HEADs above have read it back already.
-  if (blobs.length + manifests.length > 0) await readBack(copy, plan, { repair, call });
+  // Where nothing was sent, the HEADs have read it back already.
+  if (tally.copied + tally.mounted + manifests.length > 0) await readBack(copy, plan, { repair, call });
   await tagsMove(copy, { root: plan.root, presence, call });
-  copy.onProgress?.(progressOf(tally));
-  return {
-    digest: plan.root.digest,
-    bytes: tally.bytes,
-    blobs: progressOf(tally).blobs,
-    manifests: plan.manifests.length,
-  };
+
+  const progress = progressOf(tally);
+  copy.onProgress?.(progress);
+  return { digest: plan.root.digest, bytes: tally.bytes, blobs: progress.blobs, manifests: plan.manifests.length };
 }
 
-function assertTagsFree({ source, destination, tags }: ImageCopy, presence: Presence): void {
+/** The answer to a running question, and work beside it; when one fails, the other ends before that is told. */
+async function besides<T>(
+  call: CallOptions,
+  asked: Promise<T>,
+  work: (call: CallOptions) => Promise<void>,
+): Promise<T> {
+  const halves = [() => asked.then(() => undefined), (signal: AbortSignal) => work({ ...call, signal })];
+  await forEachParallel(halves, { limit: () => halves.length, signal: call.signal }, (half, shared) => half(shared));
+  return asked;
+}
+
+function assertTagsFree({ source, destination, tags, isOverrideAllowed = true }: ImageCopy, presence: Presence): void {
+  if (isOverrideAllowed) return;
   const taken = tags.find((tag) => presence.tags.has(tag) && presence.tags.get(tag) !== source.digest);
   if (taken === undefined) return;
   throw new RegistryError(

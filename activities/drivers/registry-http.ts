@@ -74,8 +74,6 @@ export interface RegistryHttp {
   read(input: RegistryRequest & { readonly maxBytes?: number }): Promise<ReadAnswer>;
   /** One try of a request whose body or answer is a stream; only silence is bounded in time. */
   stream(input: RegistryRequest): Promise<StreamedAnswer>;
-  /** Fetches a token for what follows, so that parallel requests need not each be refused first. */
-  prepare(access: readonly RegistryAccess[], options: CallOptions): Promise<void>;
 }
 
 const defaultLimits: RegistryLimits = { requestTimeoutMs: 60_000, idleTimeoutMs: 60_000, retry: defaultRetryPolicy };
@@ -116,11 +114,6 @@ export function createRegistryHttp(options: RegistryHttpOptions): RegistryHttp {
         input.signal.throwIfAborted();
         throw error;
       }
-    },
-    async prepare(access, { signal, onRetry }) {
-      if ((await auth.authorization(access, signal)) !== undefined) return;
-      // A 200 means the registry wants nothing; a 401 teaches `auth` where tokens come from.
-      await read({ method: 'GET', target: '/v2/', access, expect: [200, 404], signal, onRetry });
     },
   };
 }

@@ -29,6 +29,24 @@ export async function tagList(
   return tags ?? [];
 }
 
+/** Whether there is a list of tags at all, which a registry begins with a repository's first tag. */
+export async function repositoryHead(
+  http: RegistryHttp,
+  repository: string,
+  { actions, signal, onRetry }: CallOptions & { readonly actions: readonly string[] },
+): Promise<boolean> {
+  const answer = await http.read({
+    method: 'GET',
+    target: `/v2/${repository}/tags/list?n=1`,
+    access: repositoryAccess(repository, actions),
+    expect: [200, 404],
+    maxBytes: pageBytes,
+    signal,
+    onRetry,
+  });
+  return answer.status === 200;
+}
+
 /** Every repository of the registry, where it lists them at all. */
 export async function repositoryList(http: RegistryHttp, options: CallOptions): Promise<readonly string[]> {
   const repositories = await listAll(http, {

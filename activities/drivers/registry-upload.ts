@@ -43,11 +43,11 @@ export async function blobUpload(http: RegistryHttp, upload: BlobUpload): Promis
       halves.abort();
       const failure = errorFromFailure(error, describe(http, upload));
       if (upload.signal.aborted || isFinal(failure, attempt) || failures + 1 >= http.limits.retry.attempts) {
-        await uploadCancel(http, upload, attempt.session);
+        await uploadCancel(http, upload, await opened(attempt));
         upload.signal.throwIfAborted();
         throw failure;
       }
-      session = await resumable(http, upload, { session: attempt.session, failure });
+      session = await resumable(http, upload, { session: await opened(attempt), failure });
       failures = (session?.accepted ?? 0) - acceptedBefore >= progressBytes ? 1 : failures + 1;
       await backOff(failure, failures, { policy: http.limits.retry, signal: upload.signal, onRetry: upload.onRetry });
     }
@@ -65,6 +65,7 @@ export async function blobMount(http: RegistryHttp, upload: Omit<BlobUpload, 'op
 /** One try to send the content. `session` is what it leaves open when it fails. */
 interface Attempt {
   session: Session | undefined;
+  starting?: Promise<Session>;
   hasBegun: boolean;
   readonly signal: AbortSignal;
 }
@@ -73,7 +74,8 @@ async function send(http: RegistryHttp, upload: BlobUpload, attempt: Attempt): P
   const { session: open, signal } = attempt;
   const offset = open?.accepted ?? 0;
   async function start(): Promise<Session> {
-    attempt.session = await uploadStart(http, { ...upload, signal });
+    attempt.starting = uploadStart(http, { ...upload, signal: lasting(signal) });
+    attempt.session = await attempt.starting;
     return attempt.session;
   }
   const [session, body] = await Promise.all([open ?? start(), upload.open(offset, signal)]);
@@ -81,6 +83,20 @@ async function send(http: RegistryHttp, upload: BlobUpload, attempt: Attempt): P
   if (offset === 0) return finish(http, upload, { session, body, signal });
   attempt.session = await sendRest(http, upload, { session, body, signal });
   return finish(http, upload, { session: attempt.session, signal });
+}
+
+/** What the registry opened for an attempt, also when the attempt ended before it was told. */
+async function opened({ session, starting }: Attempt): Promise<Session | undefined> {
+  return session ?? starting?.catch(() => undefined);
+}
+
+/** Ends a moment after `signal`: an upload that is just being opened can only be given back once its address is known. */
+function lasting(signal: AbortSignal): AbortSignal {
+  const late = new AbortController();
+  const end = () => void setTimeout(() => late.abort(signal.reason), cancelTimeoutMs).unref();
+  if (signal.aborted) end();
+  else signal.addEventListener('abort', end, { once: true });
+  return late.signal;
 }
 
 interface Sending {

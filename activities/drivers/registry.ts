@@ -2,7 +2,7 @@ import type { Descriptor } from '../../domain/image-manifest.ts';
 import { repositoryAccess } from './registry-auth.ts';
 import { blobGet, type BlobIdentity, type BlobRange } from './registry-blob.ts';
 import { createRegistryHttp, type CallOptions, type RegistryHttpOptions } from './registry-http.ts';
-import { repositoryList, tagList } from './registry-lists.ts';
+import { repositoryHead, repositoryList, tagList } from './registry-lists.ts';
 import {
   manifestDelete,
   manifestGet,
@@ -28,8 +28,14 @@ export interface RegistryClient {
   readonly host: string;
   /** The registry answers and takes our credentials. */
   ping(options: CallOptions): Promise<void>;
-  /** Fetches a token for these actions ahead of many parallel requests. */
-  accessPrepare(repository: string, actions: readonly ('pull' | 'push')[], options: CallOptions): Promise<void>;
+  /**
+   * Whether the registry knows the repository: false where nothing was ever tagged. Asked under a token for `actions`, which
+   * the requests after it share.
+   */
+  repositoryHead(
+    repository: string,
+    options: CallOptions & { readonly actions: readonly ('pull' | 'push')[] },
+  ): Promise<boolean>;
   manifestGet(repository: string, reference: string, options: CallOptions): Promise<StoredManifest>;
   manifestHead(repository: string, reference: string, options: CallOptions): Promise<ManifestHead | undefined>;
   /** Writes the bytes as they are and resolves to their digest; a `subject` is made known to the referrers list. */
@@ -80,7 +86,7 @@ export function createRegistryClient(options: RegistryHttpOptions): RegistryClie
     async ping(call) {
       await http.read({ ...call, method: 'GET', target: '/v2/', access: [], expect: [200] });
     },
-    accessPrepare: (repository, actions, call) => http.prepare(repositoryAccess(repository, actions), call),
+    repositoryHead: (repository, { actions, ...call }) => repositoryHead(http, repository, { actions, ...call }),
     manifestGet: (repository, reference, call) => manifestGet(http, { repository, reference }, call),
     manifestHead: (repository, reference, call) => manifestHead(http, { repository, reference }, call),
     async manifestPut(repository, reference, { mediaType, bytes, ...call }) {

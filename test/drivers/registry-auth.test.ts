@@ -57,7 +57,7 @@ describe('a registry with a token server', () => {
     const registry = await scriptedRegistry();
     const tokens = withTokens(registry);
     const client = registryClient(registry.url, { credentials: robot });
-    await client.accessPrepare('shop/web', ['pull', 'push'], { signal });
+    await expect(client.repositoryHead('shop/web', { actions: ['pull', 'push'], signal })).resolves.toBe(false);
     const before = registry.requests.length;
     const bytes = Buffer.from('a layer');
     await client.blobPut('shop/web', bytes, { digest: digestOf(bytes), signal });

@@ -52,7 +52,7 @@ test.for(['fin', 'rst', 'stall'] as const)(
     const { from, proxies, copy, held } = await world({ source: { cut } });
     await copy();
     expect(held()?.equals(layer)).toBe(true);
-    expect(from.requests.map(({ headers }) => headers.range).filter((range) => range !== undefined).length).toBe(1);
+    expect(from.requests.filter(({ headers }) => headers.range !== undefined).length).toBeLessThanOrEqual(1);
     expect(proxies[0].counts().down).toBeLessThan(layer.length * (1 + resentShare[how]));
   },
 );

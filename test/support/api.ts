@@ -79,7 +79,7 @@ function emptyRegistry(): RegistryClient {
   return {
     host: '127.0.0.1:5000',
     ping: async () => {},
-    accessPrepare: unexpected,
+    repositoryHead: unexpected,
     manifestGet: unexpected,
     manifestHead: async () => undefined,
     manifestPut: unexpected,

@@ -77,7 +77,9 @@ export async function serve(exchange: Exchange): Promise<void> {
 }
 
 function tags({ context, response }: Exchange, name = ''): void {
-  const all = [...repositoryOf(context, name).tags.keys()];
+  const { tags: named, manifests } = repositoryOf(context, name);
+  if (manifests.size === 0) return refuse(response, 404, 'NAME_UNKNOWN');
+  const all = [...named.keys()];
   response.end(JSON.stringify({ name, tags: all.length === 0 ? null : all }));
 }
 
