@@ -20,12 +20,11 @@ export function ScanPanel({ step }: { step: ScanStep }): ReactNode {
   if (result === null) return <p className="muted">{wordReason(step.reason) || messages.record.nothingYet}</p>;
   return (
     <>
-      <SeverityCounts result={result} isSum={step.children.length > 1} />
+      <PlatformCounts step={step} scan={result.scan} />
       <Facts items={scanFacts(result)} />
       {result.fenced.map(({ tag }) => (
         <p key={tag}>{messages.push.fenced(tag)}</p>
       ))}
-      <Reports step={step} scan={result.scan} />
       <Findings step={step} result={result} />
     </>
   );
@@ -33,38 +32,37 @@ export function ScanPanel({ step }: { step: ScanStep }): ReactNode {
 
 const severityOrder: readonly Severity[] = ['critical', 'high', 'medium', 'low', 'unknown'];
 
-function SeverityCounts({ result, isSum }: { result: ScanResult; isSum: boolean }): ReactNode {
+/** What was found in each architecture's image (the worst of them decides), with the files the engine wrote about it. */
+function PlatformCounts({ step, scan }: { step: ScanStep; scan: string }): ReactNode {
   return (
-    <ul className="severities" aria-label={messages.scan.counts}>
-      {severityOrder.map((severity) => (
-        <li key={severity}>
-          <SeverityCount severity={severity} count={result.counts[severity]} />
+    <ul className="platform-counts" aria-label={messages.scan.counts}>
+      {step.children.map(({ key, result }) => (
+        <li key={key}>
+          <span className="mono">{key}</span>
+          <span className="severities">
+            {result !== null &&
+              severityOrder.map((severity) => (
+                <SeverityCount key={severity} severity={severity} count={result.counts[severity]} />
+              ))}
+          </span>
+          {result !== null && <Reports scan={scan} platform={key} />}
         </li>
       ))}
-      <li className="muted">
-        {messages.scan.fixable(Object.values(result.fixable).reduce((sum, count) => sum + count, 0))}
-        {isSum && `, ${messages.scan.total}`}
-      </li>
     </ul>
   );
 }
 
-/** Files of every architecture that was examined. */
-function Reports({ step, scan }: { step: ScanStep; scan: string }): ReactNode {
-  const platforms = step.children.filter(({ result }) => result !== null).map(({ key }) => key);
+function Reports({ scan, platform }: { scan: string; platform: string }): ReactNode {
+  const { reportJson, reportSbom } = messages.scan;
   return (
-    <ul className="links" aria-label={messages.scan.reports}>
-      {platforms.flatMap((platform) =>
-        (['json', 'cyclonedx'] as const).map((format) => (
-          <li key={`${platform} ${format}`}>
-            <a href={scanReportUrl(scan, { format, platform })} download className="with-icon">
-              <DownloadIcon />{' '}
-              {format === 'json' ? messages.scan.reportJson(platform) : messages.scan.reportSbom(platform)}
-            </a>
-          </li>
-        )),
-      )}
-    </ul>
+    <span className="links">
+      <a href={scanReportUrl(scan, { format: 'json', platform })} download className="with-icon">
+        <DownloadIcon /> {reportJson} <span className="visually-hidden">{platform}</span>
+      </a>
+      <a href={scanReportUrl(scan, { format: 'cyclonedx', platform })} download className="with-icon">
+        <DownloadIcon /> {reportSbom} <span className="visually-hidden">{platform}</span>
+      </a>
+    </span>
   );
 }
 
@@ -72,6 +70,7 @@ function scanFacts(result: ScanResult): readonly (readonly [string, ReactNode])[
   const { scan } = messages;
   const facts: (readonly [string, ReactNode])[] = [
     [scan.rule, result.rule === null ? scan.noRule : <code key="rule">{result.rule}</code>],
+    [scan.withFix, scan.fixable(Object.values(result.fixable).reduce((sum, count) => sum + count, 0))],
   ];
   for (const engine of result.engines) facts.push([scan.engine, <EngineWords key={engine.name} engine={engine} />]);
   if (result.tags.length > 0) facts.push([messages.push.tags, <TagList key="tags" tags={result.tags} />]);
