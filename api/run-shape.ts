@@ -76,7 +76,7 @@ export const runExample = {
   number: 38,
   status: 'complete',
   result: 'success',
-  reason: { code: 'run.succeeded', params: {}, text: 'Succeeded in 3 m 12 s: 2 tags, 2 copies, 3 triggers' },
+  reason: { code: 'run.success', params: {}, text: 'Succeeded in 3 m 12 s: 2 tags, 2 copies, 3 triggers' },
   chain: { id: 'chi-8f2k1m9q0w3e5r7t', name: 'main', version: 3, currentVersion: 4 },
   repository: placeExample,
   cause: 'source_push',

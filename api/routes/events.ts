@@ -39,7 +39,7 @@ export function eventRoutes(deps: Pick<ApiDeps, 'db' | 'listener' | 'stopping'>)
   });
 }
 
-/** Throws 422 with `events.topics_invalid`. */
+/** Throws 422 with `request.topics_invalid`. */
 function parseTopics(text: string): EventTopics {
   const names = text.split(',');
   const idsOf = (kind: string) =>
@@ -49,7 +49,7 @@ function parseTopics(text: string): EventTopics {
     throw invalidRequest([
       {
         pointer: '?topics',
-        code: 'events.topics_invalid',
+        code: 'request.topics_invalid',
         message: `"topics" must be at most ${topicsMax} of run:ID, chain:ID and runs, separated by commas.`,
       },
     ]);

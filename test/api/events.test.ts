@@ -100,6 +100,6 @@ describe('the state stream', () => {
 
   it.each(['everything', 'run:', 'run:a b', 'runs,,'])('refuses the topics "%s"', async (topics) => {
     const answer = await world.call('GET', `/v1/events?topics=${encodeURIComponent(topics)}`);
-    expect(answer).toMatchObject({ status: 422, body: { errors: [{ code: 'events.topics_invalid' }] } });
+    expect(answer).toMatchObject({ status: 422, body: { errors: [{ code: 'request.topics_invalid' }] } });
   });
 });

@@ -292,7 +292,7 @@ describe('canceling a run', () => {
   it('that has ended is refused', async () => {
     const { repository, chainId } = await seedWorld();
     const id = String((await start(chainId, { repository: repository.id })).body?.['id']);
-    const reason = { code: 'run.succeeded', params: {}, text: 'Succeeded' };
+    const reason = { code: 'run.success', params: {}, text: 'Succeeded' };
     await recordRunEnd(world.deps.db, { runId: id, attempt: 1, result: 'success', reason, at: world.clock() });
     expect(await world.call('POST', `/v1/runs/${id}/cancel`)).toMatchObject({
       status: 409,
