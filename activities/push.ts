@@ -115,7 +115,7 @@ async function atRegistry<Result>(
     });
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
-    const details = { instance: repository.instance, fault: 'system' };
+    const details = { instance: repository.instance, issue: error.issue, fault: 'system' };
     if (error.isPermanent) throw ApplicationFailure.nonRetryable(error.message, `push.${error.issue}`, details);
     throw ApplicationFailure.create({
       message: error.message,

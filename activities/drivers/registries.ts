@@ -46,7 +46,7 @@ export interface Registries {
 }
 
 /** An instance that was deleted while something still ran for it. */
-export class InstanceMissing extends Error {
+class InstanceMissing extends Error {
   override readonly name = 'InstanceMissing';
 }
 
