@@ -1,5 +1,6 @@
 import { SignJWT, UnsecuredJWT, createLocalJWKSet, decodeJwt, exportJWK, generateKeyPair, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { createLoginTokens, publicJwks } from '../../activities/drivers/login-token.ts';
 import { createRegistryTokens } from '../../activities/drivers/registry-token.ts';
 import { parseTokenKey } from '../../activities/drivers/token-key.ts';
@@ -37,7 +38,8 @@ function ask(
   scopes: readonly string[],
   { password, service = 'hangzhou' }: { password?: string; service?: string } = {},
 ) {
-  const query = new URLSearchParams([['service', service], ...scopes.map((scope) => ['scope', scope])]);
+  const query = new URLSearchParams({ service });
+  for (const scope of scopes) query.append('scope', scope);
   const headers = password === undefined ? {} : { authorization: basic(password) };
   return api.call('GET', `/auth/token?${query.toString()}`, { isLoggedIn: false, headers });
 }
@@ -137,7 +139,7 @@ describe('the token service', () => {
     });
     const answer = await api.app.request('/auth/token', { method: 'POST', body: form });
     expect(answer.status).toBe(200);
-    const body: { token: string } = await answer.json();
+    const body = z.object({ token: z.string() }).parse(await answer.json());
     expect(decodeJwt(body.token)['access']).toHaveLength(2);
   });
 
