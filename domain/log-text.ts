@@ -14,6 +14,7 @@ const sequences = new RegExp(`${title}|${control}|${otherEscape}`, 'g');
 const colour = new RegExp(`^${escape}\\[([0-9;:]*)m$`);
 const resetColour = `${escape}[0m`;
 /** Control characters but tab and escape, and those that turn the direction of writing. */
+// oxlint-disable-next-line no-control-regex -- removing them is the point
 const unseen = /[\u0000-\u0008\u000a-\u001a\u001c-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Turns the output of a program, in pieces of any size, into lines that are safe to show on their own. */
