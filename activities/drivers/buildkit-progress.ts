@@ -76,6 +76,8 @@ export function createProgress({ secrets }: { readonly secrets: readonly string[
   let lastTime = new Date(0).toISOString();
 
   function line(step: Step, at: string, text: string): ProgressLine {
+    // Pulls and pushes are started again and again: their next end counts once they have said something more.
+    step.isEnded = false;
     lastTime = new Date(at).toISOString();
     return { time: lastTime, stage: step.stage, text: `#${step.number} ${text}` };
   }
@@ -87,11 +89,7 @@ export function createProgress({ secrets }: { readonly secrets: readonly string[
     const at = vertex.started ?? vertex.completed;
     if (at === null || at === undefined) return [];
     const { step, lines } = startStep(key, vertex, at);
-    // The export is one vertex that is started again for the push.
-    if (typeof vertex.completed !== 'string') {
-      step.isEnded = false;
-      return lines;
-    }
+    if (typeof vertex.completed !== 'string') return lines;
     return [...lines, ...endStep(step, vertex, vertex.completed)];
   }
 
@@ -113,9 +111,9 @@ export function createProgress({ secrets }: { readonly secrets: readonly string[
   function endStep(step: Step, vertex: Vertex, completed: string): readonly ProgressLine[] {
     const rest = closeReaders(step, completed);
     if (step.isEnded) return rest;
+    const end = line(step, completed, maskText(endText(vertex, completed), secrets));
     step.isEnded = true;
-    const text = endText(vertex, completed);
-    return [...rest, line(step, completed, maskText(text, secrets))];
+    return [...rest, end];
   }
 
   function closeReaders(step: Step, at: string): readonly ProgressLine[] {
@@ -206,7 +204,8 @@ function endText(vertex: Vertex, completed: string): string {
 
 function stageOf(name: string): BuildStage {
   if (name.startsWith('[internal]')) return 'prepare';
-  return /^(exporting|pushing|\[auth\])/.test(name) ? 'push' : 'build';
+  if (name.startsWith('[auth]')) return /:\S*push/.test(name) ? 'push' : 'prepare';
+  return /^(exporting|pushing)/.test(name) ? 'push' : 'build';
 }
 
 function humanSize(bytes: number): string {

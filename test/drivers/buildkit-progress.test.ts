@@ -89,6 +89,20 @@ describe('reading the progress of a build', () => {
     expect([...lines, progress.problem].join('\n')).not.toContain('hunter2');
   });
 
+  test('a pull that is started again and again ends in the log only after it has said more', () => {
+    const from = { digest: vertex, name: '[1/2] FROM debian', started };
+    const pull = JSON.stringify({ vertexes: [from] });
+    const pulled = JSON.stringify({ vertexes: [{ ...from, completed: started }] });
+    const status = { id: 'extracting', vertex, current: 0, timestamp: started, completed: started };
+    const extracted = JSON.stringify({ statuses: [status] });
+    expect(readAll(createProgress({ secrets: [] }), [pull, pulled, pull, pulled, pull, extracted, pulled])).toEqual([
+      'build #1 [1/2] FROM debian',
+      'build #1 DONE 0.0s',
+      'build #1 extracting done',
+      'build #1 DONE 0.0s',
+    ]);
+  });
+
   test('one unreadable line of progress loses no build', () => {
     const lines = readAll(createProgress({ secrets: [] }), ['{"vertexes":[', '{"vertexes":3}', run, done]);
     expect(lines).toEqual(['build #1 [2/2] RUN make', 'build #1 DONE 2.2s']);
