@@ -62,6 +62,9 @@ export function createEngine({ connection, namespace }: EngineOptions): Engine {
     },
     async cancelRun(workflowId) {
       try {
+        // Temporal takes the cancellation of an execution that has ended as done.
+        const { status } = await bounded(() => workflow.getHandle(workflowId).describe());
+        if (status.name !== 'RUNNING') return 'not_found';
         await bounded(() => workflow.getHandle(workflowId).cancel());
         return 'canceling';
       } catch (error) {
