@@ -20,7 +20,7 @@ import { unauthenticated } from './errors.ts';
 type AuthDeps = Pick<ApiDeps, 'db' | 'config' | 'clock' | 'adminTokenHash'>;
 
 /** The name of the only principal there is so far, as runs and cancellations show it. */
-export const administrator = 'administrator';
+const administrator = 'administrator';
 
 /** A login code of a printed address works once, within this time. */
 const loginCodeMs = 12 * 60 * 60 * 1000;

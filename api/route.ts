@@ -15,7 +15,7 @@ export interface RouteMeta {
 }
 
 /** Any error, as RFC 9457 problem details. */
-export const problemSchema = z
+const problemSchema = z
   .object({
     type: z.url().openapi({ description: 'Address of the page that explains the code.' }),
     title: z.string(),

@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 
 /** Whether PostgreSQL refused a row because of this unique constraint or index. */
-export function isUniqueViolation(error: unknown, constraint: string): boolean {
+function isUniqueViolation(error: unknown, constraint: string): boolean {
   return error instanceof DatabaseError && error.code === '23505' && error.constraint === constraint;
 }
 
