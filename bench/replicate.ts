@@ -115,6 +115,14 @@ async function allContenders(): Promise<readonly Contender[]> {
     onProgress: console.log,
     signal,
   });
+  const env = { PATH: process.env['PATH'] ?? '' };
+  await runProcess({ command: 'skopeo', args: ['--version'], env, signal, timeoutMs: 10_000 }).catch(
+    (error: unknown) => {
+      throw new Error('This benchmark compares with skopeo, which does not start: apt-get install skopeo.', {
+        cause: error,
+      });
+    },
+  );
   const tool = (
     name: string,
     command: string,
@@ -123,8 +131,13 @@ async function allContenders(): Promise<readonly Contender[]> {
     name,
     copy: (sides) => {
       const [from, to] = [`${sides.source}/${repository}:v1`, `${sides.destination}/${repository}:v1`];
-      const env = { HOME: sides.home, PATH: process.env['PATH'] ?? '' };
-      return runProcess({ command, args: args(from, to, sides), env, signal, timeoutMs: 120_000 });
+      return runProcess({
+        command,
+        args: args(from, to, sides),
+        env: { ...env, HOME: sides.home },
+        signal,
+        timeoutMs: 120_000,
+      });
     },
   });
   return [

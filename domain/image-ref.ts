@@ -11,7 +11,7 @@ export interface ImageRef {
   readonly digest?: string;
 }
 
-export const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 
 const component = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
 const repositoryPattern = new RegExp(`^${component}(?:/${component})*$`);

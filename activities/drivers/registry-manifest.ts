@@ -147,7 +147,7 @@ export function manifestParse(stored: StoredManifest): Manifest {
   }
 }
 
-export function digestOf(bytes: Uint8Array): string {
+function digestOf(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 

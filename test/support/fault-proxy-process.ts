@@ -15,13 +15,15 @@ const startSchema = z.object({
   target: z.object({ host: z.string(), port: z.number() }),
   faults: z.object({ delayMs: z.number(), bytesPerSecond: z.number() }),
 });
+/** What passes lives for the length of the delay: room for it saves collections, which would show in what is measured. */
+const roomyHeap = ['--min-semi-space-size=64', '--max-semi-space-size=128'];
 const readySchema = z.object({ port: z.number() });
 
 export async function startFaultProxyProcess(
   target: { host: string; port: number },
   { delayMs = 0, bytesPerSecond = 0 }: Partial<Omit<Faults, 'cut'>> = {},
 ): Promise<FaultProxyProcess> {
-  const child = fork(fileURLToPath(import.meta.url), { stdio: 'inherit' });
+  const child = fork(fileURLToPath(import.meta.url), { stdio: 'inherit', execArgv: [...roomyHeap] });
   child.send({ target, faults: { delayMs, bytesPerSecond } });
   const [message] = await once(child, 'message');
   const { port } = readySchema.parse(message);

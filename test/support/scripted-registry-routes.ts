@@ -134,7 +134,7 @@ async function upload({ context, request, message, response }: Exchange, name = 
 }
 
 /** Keeps every byte as it comes, so that what arrived before a cut is held. */
-export async function receive(
+async function receive(
   { uploads }: Pick<Context, 'uploads'>,
   message: AsyncIterable<Buffer>,
   id: string,
