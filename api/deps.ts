@@ -1,5 +1,4 @@
 import type { Logger } from 'pino';
-import type { Egress } from '../activities/drivers/egress.ts';
 import type { Git } from '../activities/drivers/git.ts';
 import type { LoginAccess, LoginTokens } from '../activities/drivers/login-token.ts';
 import type { RegistryClient } from '../activities/drivers/registry.ts';
@@ -30,7 +29,6 @@ export interface ApiDeps {
   readonly secretBox: SecretBox;
   readonly loginTokens: LoginTokens;
   readonly registryTokens: RegistryTokens;
-  readonly egress: Egress;
   readonly egressPolicy: EgressPolicy;
   /** Every address of a host name; throws when it has none. */
   readonly resolveHost: (host: string) => Promise<readonly string[]>;

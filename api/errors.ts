@@ -14,6 +14,7 @@ export function onError({ config }: Pick<ApiDeps, 'config'>): ErrorHandler<ApiEn
   return (error, c) => {
     const known = error instanceof AppError ? error : fromFramework(error);
     if (known === undefined) c.get('log').error({ err: error }, 'request failed unexpectedly');
+    else if (known.status >= 500) c.get('log').warn({ err: known, code: known.code }, 'request failed behind us');
     return problem(known ?? internal(), { baseUrl: config.SLIPWAY_URL, requestId: c.get('requestId') });
   };
 }

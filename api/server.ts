@@ -97,7 +97,6 @@ async function wire(config: Config, log: Logger) {
     secretBox,
     loginTokens,
     registryTokens: createRegistryTokens({ key: tokenKey }),
-    egress,
     egressPolicy,
     resolveHost: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
     git: createGit({ path: process.env['PATH'] ?? '', isHttpAllowed: egressPolicy.isHttpAllowed }),

@@ -2,7 +2,12 @@ import { z } from 'zod';
 
 /** An instance as a user writes it: one OCI registry under Slipway, in one region (docs/product.md, section 2). */
 export const instanceSchema = z.strictObject({
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{1,28}[a-z0-9]$/),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{1,28}[a-z0-9]$/)
+    .refine((name) => !name.startsWith('cri-'), {
+      message: 'Names starting with "cri-" are reserved: they look like an id. Choose another name.',
+    }),
   region: z.string().regex(/^[a-z0-9-]{2,32}$/),
   kind: z.enum(['managed', 'external']).default('managed'),
   registryUrl: z.url({ protocol: /^https?$/ }).max(2_048),

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import {
+  countInstancesByRegion,
   deleteInstance,
   getInstance,
   insertInstance,
@@ -159,9 +160,9 @@ export function instanceRoutes(deps: InstanceDeps) {
       return c.json(await checkInstance(deps, { instance: instance.name, signal: c.req.raw.signal }), 200);
     })
     .openapi(regions, async (c) => {
-      const rows = await listInstances(db, {}, { limit: 10_000, after: undefined });
-      const count = (region: string) => rows.filter((row) => row.region === region).length;
-      return c.json({ items: deps.config.SLIPWAY_REGIONS.map((id) => ({ id, instances: count(id) })) }, 200);
+      const counts = await countInstancesByRegion(db);
+      const items = deps.config.SLIPWAY_REGIONS.map((id) => ({ id, instances: counts.get(id) ?? 0 }));
+      return c.json({ items }, 200);
     });
 }
 

@@ -45,6 +45,16 @@ export async function listInstances(
     .execute();
 }
 
+/** Instances per region; a region without any is left out. */
+export async function countInstancesByRegion(db: Database): Promise<ReadonlyMap<string, number>> {
+  const rows = await db
+    .selectFrom('instance')
+    .select(['region', (select) => select.fn.countAll<number>().as('count')])
+    .groupBy('region')
+    .execute();
+  return new Map(rows.map(({ region, count }) => [region, count]));
+}
+
 export async function updateInstance(db: Database, id: string, update: InstanceUpdate): Promise<InstanceRow> {
   return db.updateTable('instance').set(update).where('id', '=', id).returningAll().executeTakeFirstOrThrow();
 }

@@ -120,6 +120,15 @@ describe('instances', () => {
     });
   });
 
+  it.each([
+    ['ab', '"name" must match /^[a-z0-9][a-z0-9-]{1,28}[a-z0-9]$/.'],
+    ['a'.repeat(31), '"name" must match /^[a-z0-9][a-z0-9-]{1,28}[a-z0-9]$/.'],
+    ['cri-8f2k1m9q0w3e5r7t', 'Names starting with "cri-" are reserved: they look like an id. Choose another name.'],
+  ])('refuse the name %s', async (name, message) => {
+    const answer = await api.call('POST', '/v1/instances', { body: { ...hangzhou, name } });
+    expect(answer.body).toMatchObject({ errors: [{ pointer: '/name', code: 'instance.name_invalid', message }] });
+  });
+
   it('refuse a name that is taken and an address requests may not leave to', async () => {
     await create(api, '/v1/instances', { ...hangzhou, name: 'taken' });
     const taken = await api.call('POST', '/v1/instances', { body: { ...hangzhou, name: 'taken' } });

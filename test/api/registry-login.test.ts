@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { serve } from '@hono/node-server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEgress } from '../../activities/drivers/egress.ts';
+import type { Egress } from '../../activities/drivers/egress.ts';
 import { createLoginTokens, publicJwks } from '../../activities/drivers/login-token.ts';
 import { createRegistries } from '../../activities/drivers/registries.ts';
 import { createRegistryClient } from '../../activities/drivers/registry.ts';
@@ -25,6 +26,7 @@ const signal = AbortSignal.timeout(60_000);
 let api: TestApi;
 let registry: RegistryProcess;
 let url: string;
+let egress: Egress;
 let close: () => Promise<void>;
 
 /** The API on a real port, and a real registry that trusts its tokens and nothing else. */
@@ -48,14 +50,13 @@ beforeAll(async () => {
   registry = await startRegistry({ configuration: { auth: { token } } });
 
   const policy: ApiDeps['egressPolicy'] = { allow: ['loopback'], denied: [], ports: 'any', isHttpAllowed: true };
-  const egress = createEgress({ policy });
+  egress = createEgress({ policy });
   const loginTokens = createLoginTokens({ key });
   api = await createTestApi({
     clock: () => new Date(),
     config: readConfig({ ...testEnvironment, SLIPWAY_URL: url }),
     loginTokens,
     registryTokens: createRegistryTokens({ key }),
-    egress,
     egressPolicy: policy,
   });
   const registries = createRegistries({
@@ -87,7 +88,7 @@ function client(password?: string) {
   return createRegistryClient({
     endpoint: { url: registry.url, isInsecure: true, tokenServer: url },
     credentials: password === undefined ? undefined : { username: 'anyone', password },
-    dispatcher: api.deps.egress.dispatcher,
+    dispatcher: egress.dispatcher,
   });
 }
 
