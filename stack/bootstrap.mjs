@@ -12,6 +12,7 @@ import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
+const parentCheckMs = 250;
 const OLDEST_NODE = 20;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const nodePath = join(root, 'node_modules', '.bin', 'node');
@@ -149,6 +150,9 @@ function handOver(script, args) {
     env: { ...process.env, PATH: path },
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  // npm does not hand on a signal that was sent to it alone, as a service manager does: it just goes. Then we go too.
+  const parent = process.ppid;
+  setInterval(() => process.ppid === parent || child.kill('SIGTERM'), parentCheckMs).unref();
   child.once('error', (error) => {
     say(`The pinned Node could not be started: ${error.message}`);
     process.exitCode = 1;
