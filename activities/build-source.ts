@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/activity';
-import { z } from 'zod';
 import type { RepositoryRef } from '../domain/chain.ts';
+import { parseLogin } from '../domain/login.ts';
 import { SourceError } from '../domain/source-error.ts';
 import type { RunSource } from '../domain/source.ts';
 import type { Database } from '../db/database.ts';
@@ -49,7 +49,6 @@ export interface ClonedSource {
 }
 
 const cloneTimeoutMs = 5 * 60_000;
-const credentialSchema = z.object({ username: z.string(), password: z.string() });
 
 /**
  * Takes the commit's build context and stores it under its digest. Permanent failures: the codes of `SourceError` but
@@ -79,7 +78,7 @@ async function openSource(
   }
   const { url, credentialRef } = address;
   if (credentialRef === null) return { url, credential: null };
-  return { url, credential: credentialSchema.parse(JSON.parse(await openSecret(credentialRef))) };
+  return { url, credential: parseLogin(await openSecret(credentialRef)) };
 }
 
 async function cloneContext(

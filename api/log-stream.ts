@@ -76,7 +76,7 @@ async function sendLines(
 }
 
 /** Runs of lines of at most 64 KiB of text; a longer line goes alone. */
-export function batches(lines: readonly LogLine[]): LogLine[][] {
+function batches(lines: readonly LogLine[]): LogLine[][] {
   const all: LogLine[][] = [];
   let sizeBytes = batchBytes;
   for (const line of lines) {

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { z } from 'zod';
 import type { Database } from '../db/database.ts';
 import { insertSecret, openSecret } from '../db/repositories/secret.ts';
 import { findSourceAccount } from '../db/repositories/source-account.ts';
@@ -7,6 +6,7 @@ import { insertSourceBinding } from '../db/repositories/source-binding.ts';
 import type { SourceAccountRow } from '../db/tables/source.ts';
 import { invalidRequest } from '../domain/errors.ts';
 import { SourceError } from '../domain/source-error.ts';
+import { parseLogin } from '../domain/login.ts';
 import { cloneUrl } from '../domain/source.ts';
 import type { SourceBindingDefinition, SourceHost } from '../domain/source.ts';
 import type { ApiDeps } from './deps.ts';
@@ -23,7 +23,6 @@ export interface Hook {
 }
 
 const testCloneMs = 30_000;
-const credentialSchema = z.object({ username: z.string(), password: z.string() });
 
 /** `whsec_` and 32 random bytes: the form of Standard Webhooks; GitHub takes the whole text as its secret. */
 export function newSigningSecret(): string {
@@ -53,7 +52,7 @@ export async function testSource(
 }
 
 async function credentialOf({ db, secretBox }: SourceDeps, { credential_ref: ref }: SourceAccountRow) {
-  return ref === null ? null : credentialSchema.parse(JSON.parse(await openSecret(db, secretBox, ref)));
+  return ref === null ? null : parseLogin(await openSecret(db, secretBox, ref));
 }
 
 function unknownAccount(id: string, pointer: string) {

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import type { SecretBox } from '../activities/drivers/secret-box.ts';
 import type { Git } from '../activities/drivers/git.ts';
 import type { Database, DatabaseTransaction } from '../db/database.ts';
@@ -11,6 +10,7 @@ import { advanceSourceRef, lockSourceRef } from '../db/repositories/source-ref.t
 import { buildRuleMatch } from '../domain/build.ts';
 import type { Config } from '../domain/config.ts';
 import { AppError, conflict } from '../domain/errors.ts';
+import { parseLogin } from '../domain/login.ts';
 import type { RunCause } from '../domain/record.ts';
 import { SourceError } from '../domain/source-error.ts';
 import type { RunSource } from '../domain/source.ts';
@@ -141,10 +141,8 @@ async function resolveRef(
   );
 }
 
-const credentialSchema = z.object({ username: z.string(), password: z.string() });
-
 async function openCredential({ db, secretBox }: StartBuildDeps, ref: string | null) {
-  return ref === null ? null : credentialSchema.parse(JSON.parse(await openSecret(db, secretBox, ref)));
+  return ref === null ? null : parseLogin(await openSecret(db, secretBox, ref));
 }
 
 /** The driver's named errors as the API's; whatever else it throws is a defect and thrown on. */

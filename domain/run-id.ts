@@ -27,6 +27,3 @@ export const workflowIds = {
 export function isPlainOutsideId(id: string): boolean {
   return /^[A-Za-z0-9._:-]{1,80}$/.test(id);
 }
-
-/** The Schedule that starts rows a crash left unstarted. */
-export const startSweeperScheduleId = 'slipway-start-sweeper';

@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import type { Dispatcher } from 'undici';
+import { parseLogin } from '../../domain/login.ts';
 import type { LoginAccess, LoginTokens } from './login-token.ts';
 import { createRegistryClient, type RegistryClient, type RegistryHttpOptions } from './registry.ts';
 
@@ -53,8 +53,6 @@ class InstanceMissing extends Error {
 /** Longer than the longest copy of an image. */
 const clientTtlSeconds = 2 * 60 * 60;
 
-const storedLoginSchema = z.object({ username: z.string(), password: z.string() });
-
 export function createRegistries(options: RegistriesOptions): Registries {
   const {
     findInstance,
@@ -78,7 +76,7 @@ export function createRegistries(options: RegistriesOptions): Registries {
       return { username: 'slipway', password: await loginTokens.sign(grant) };
     }
     if (instance.credential_ref === null) return undefined;
-    return storedLoginSchema.parse(JSON.parse(await openSecret(instance.credential_ref)));
+    return parseLogin(await openSecret(instance.credential_ref));
   }
 
   return {

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { insertSecret } from '../../db/repositories/secret.ts';
+import { getSourceBinding, rotateHookSecret } from '../../db/repositories/source-binding.ts';
 import { createTestApi } from '../support/api.ts';
 import type { TestApi } from '../support/api.ts';
 import { seedRepository } from '../support/seed.ts';
@@ -42,10 +44,7 @@ describe('a delivery of GitHub', () => {
   it.each([
     ['another secret', (push: SourceDelivery) => githubPush('whsec_b3RoZXI=', JSON.parse(push.body))],
     ['a changed body', (push: SourceDelivery) => ({ ...push, body: push.body.replace('main', 'mail') })],
-    [
-      'no signature',
-      ({ body, headers: { 'x-hub-signature-256': _, ...headers } }: SourceDelivery) => ({ body, headers }),
-    ],
+    ['no signature', (push: SourceDelivery) => withHeader(push, 'x-hub-signature-256', '')],
     ['an empty signature', (push: SourceDelivery) => withHeader(push, 'x-hub-signature-256', 'sha256=')],
     [
       'a shortened signature',
@@ -91,6 +90,23 @@ describe('a delivery of GitHub', () => {
       withHeader({ ...githubPush(hookSecret, {}), body: 'payload=x' }, 'x-hub-signature-256', `sha256=${signature}`),
     );
     expect(answer.status).toBe(202);
+  });
+});
+
+describe('a secret that was changed', () => {
+  it('is taken beside the new one until its time is over', async () => {
+    const { db, secretBox } = api.deps;
+    const { id, namespaceId, hookId, hookSecret } = await seedRepository(db, secretBox);
+    const newSecret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+    const binding = await getSourceBinding(db, id);
+    const secretRef = await insertSecret(db, secretBox, { ownerId: namespaceId, kind: 'hook', value: newSecret });
+    await rotateHookSecret(db, binding, { secretRef, previousUntil: new Date(api.deps.clock().getTime() + 1) });
+    expect((await deliver(hookId, githubPush(hookSecret, {}))).status).toBe(202);
+    expect((await deliver(hookId, githubPush(newSecret, {}))).status).toBe(202);
+
+    await db.updateTable('source_binding').set({ previous_hook_secret_until: api.deps.clock() }).execute();
+    expect((await deliver(hookId, githubPush(hookSecret, {}))).status).toBe(401);
+    expect((await deliver(hookId, githubPush(newSecret, {}))).status).toBe(202);
   });
 });
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createInboxWorld } from '../support/inbox-world.ts';
 import type { InboxWorld } from '../support/inbox-world.ts';
 import { seedBuildRule, seedRepository } from '../support/seed.ts';
@@ -37,6 +37,41 @@ describe('while Temporal is away', () => {
     ).toEqual(commits);
     expect((await world.runsOf(repository)).every((run) => run.started_note_at !== null)).toBe(true);
     expect(await sweep()).toBe(0);
+  });
+});
+
+describe('a process that reads the inbox', () => {
+  it('takes up what is pending, then each delivery as its notice comes, until it is stopped', async () => {
+    const repository = await seedRepository(world.deps.db, world.deps.secretBox);
+    await seedBuildRule(world.deps.db, repository.id, latest);
+    const push = (after: string) => world.deliver(repository.hookId, githubPush(repository.hookSecret, { after }));
+    let notice: (payload: string | null) => void = () => {};
+    const stopListening = vi.fn<() => void>();
+    const on = (_: string, handler: typeof notice) => {
+      notice = handler;
+      return stopListening;
+    };
+    await push('a'.repeat(40));
+    const stop = world.createReader({ on }).watch();
+    await vi.waitFor(async () => expect(await world.runsOf(repository)).toHaveLength(1));
+    await push('b'.repeat(40));
+    notice('');
+    await vi.waitFor(async () => expect(await world.runsOf(repository)).toHaveLength(2), { timeout: 900 });
+    await stop();
+    expect(stopListening).toHaveBeenCalledOnce();
+    await push('c'.repeat(40));
+    notice('');
+    expect(await world.runsOf(repository)).toHaveLength(2);
+  });
+
+  it('beside others handles each delivery once', async () => {
+    const repository = await seedRepository(world.deps.db, world.deps.secretBox);
+    await seedBuildRule(world.deps.db, repository.id, latest);
+    const commits = Array.from({ length: 10 }, (_, index) => `${index}`.padStart(40, 'd'));
+    for (const after of commits) await world.deliver(repository.hookId, githubPush(repository.hookSecret, { after }));
+    await Promise.all(Array.from({ length: 3 }, () => world.createReader().dispatchAll()));
+    await world.dispatchAll();
+    expect((await world.runsOf(repository)).map((run) => run.commit)).toEqual(commits);
   });
 });
 

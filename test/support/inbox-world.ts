@@ -5,6 +5,7 @@ import type { ApiDeps } from '../../api/deps.ts';
 import type { Engine } from '../../api/engine.ts';
 import type { StartableRun } from '../../db/repositories/run-start.ts';
 import { createRunStarter } from '../../api/start-run.ts';
+import type { Listener } from '../../db/listener.ts';
 import { defaultTimings } from '../../domain/chain.ts';
 import { createTestApi } from './api.ts';
 import type { TestApi } from './api.ts';
@@ -32,7 +33,7 @@ export async function createInboxWorld(overrides: Partial<ApiDeps> = {}) {
     deliver,
     dispatchAll,
     /** One more process that reads the same inbox. */
-    createReader: () => createReader(api, { engine, clock }),
+    createReader: (listener?: Pick<Listener, 'on'>) => createReader(api, { engine, clock, listener }),
     /** GitHub pushes, and the inbox is read. */
     async push(repository: SeededRepository, payload: Readonly<Record<string, unknown>>, event = 'push') {
       await deliver(repository.hookId, githubPush(repository.hookSecret, payload, { event }));
@@ -55,15 +56,31 @@ export type InboxWorld = Awaited<ReturnType<typeof createInboxWorld>>;
 /** The inbox's reader with its starter, as one API process has them; done when every start is through. */
 function createReader(
   api: TestApi,
-  { engine, clock }: { engine: Pick<Engine, 'startRun' | 'cancelRun'>; clock: () => Date },
+  {
+    engine,
+    clock,
+    listener = { on: () => () => {} },
+  }: {
+    engine: Pick<Engine, 'startRun' | 'cancelRun'>;
+    clock: () => Date;
+    listener?: Pick<Listener, 'on'> | undefined;
+  },
 ) {
   const log = pino({ level: 'silent' });
   const starter = createRunStarter({ db: api.deps.db, engine, clock, log });
-  const listener = { on: () => () => {} };
   const dispatcher = createDispatcher({ db: api.deps.db, starter, listener, timings: defaultTimings, clock, log });
   return {
     start: (run: StartableRun) => starter.start(run),
     sweep: () => starter.sweep(),
+    /** Works by itself until the function it answers is called. */
+    watch() {
+      dispatcher.watch();
+      starter.watch();
+      return async () => {
+        await dispatcher.stop();
+        await starter.stop();
+      };
+    },
     async dispatchAll() {
       const handled = await dispatcher.dispatchAll();
       await starter.stop();
