@@ -57,7 +57,7 @@ export async function runScan(input: DeliveryChainInput, policy: ScanPolicy, ima
       control.closeScan({ scanId, verdict: 'error', reason: scanned.reason }),
     );
     if (policy.strategy === 'blocking')
-      throw ApplicationFailure.nonRetryable(scanned.reason.text, scanned.reason.code, [scanned.reason.params]);
+      throw ApplicationFailure.nonRetryable(scanned.reason.text, scanned.reason.code, scanned.reason.params);
     return {
       ...outcomeOf(scanId, [], { verdict: 'error', rule: null, ...(await releaseTags(input, policy, images)) }),
       state: 'failed',
@@ -147,7 +147,7 @@ async function releaseTags(
 /** Back up first: what is deleted must still be there to be kept. */
 async function carryOutBlock(
   input: DeliveryChainInput,
-  { onBlock }: ScanPolicy,
+  { onBlock, holdTag }: ScanPolicy,
   images: RunImages,
 ): Promise<{ backup: readonly string[]; isDeleted: boolean }> {
   const { runId, attempt, repository, timings, origin } = input;
@@ -155,9 +155,16 @@ async function carryOutBlock(
     ? await replicateActivities(timings).backUpImage({ runId, attempt, repository, images })
     : { tags: [] };
   if (!onBlock.deleteOriginal) return { backup, isDeleted: false };
-  const tags = origin.kind === 'image' ? images.tags : [];
-  await registryActivities(timings).deleteImage({ runId, attempt, repository, digest: images.digest, tags });
-  return { backup, isDeleted: true };
+  // A tag that was held back never stood on this image; what it stands on must stay.
+  const tags = origin.kind === 'image' || !holdTag ? images.tags : [];
+  const { isDigestDeleted } = await registryActivities(timings).deleteImage({
+    runId,
+    attempt,
+    repository,
+    digest: images.digest,
+    tags,
+  });
+  return { backup, isDeleted: isDigestDeleted || tags.length > 0 };
 }
 
 function outcomeOf(

@@ -1,6 +1,7 @@
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { blockedTag } from '../../domain/scan.ts';
 import type { ApiClient } from '../../stack/api-client.ts';
 import {
   callsFor,
@@ -129,8 +130,8 @@ test('a push whose base lacks security updates is denied with its CVEs: no tag m
   expect(await digestAt('hangzhou', `shop/web:${commit.slice(0, 8)}`)).toBeUndefined();
   expect(await digestAt('singapore', `shop/web@${digest}`)).toBeUndefined();
   expect(await callsFor(digest)).toEqual([]);
-  expect(scan.backup).toContain(`latest_blocked_${run.id.slice(0, 8)}`);
-  expect(await digestAt('hangzhou', `shop/web:latest_blocked_${run.id.slice(0, 8)}`)).toBe(digest);
+  expect(scan.backup).toContain(blockedTag('latest', run.id));
+  expect(await digestAt('hangzhou', `shop/web:${blockedTag('latest', run.id)}`)).toBe(digest);
 });
 
 test('a Dockerfile that does not parse is told with its line, at once and without a second try', async () => {
@@ -138,8 +139,7 @@ test('a Dockerfile that does not parse is told with its line, at once and withou
   const run = await untilRun(api, await runOf(api, commit));
 
   expect(run).toMatchObject({ result: 'failed', reason: { code: 'build.dockerfile_invalid' } });
-  expect(run.reason?.text).toContain('Dockerfile');
-  expect(run.reason?.text).toContain('line 2');
+  expect(run.reason?.text).toContain('Dockerfile:2: unknown instruction: RUNN');
   expect(statesOf(run)).toMatchObject({ build: 'failed', push: 'skipped', trigger: 'skipped' });
 });
 
@@ -148,5 +148,5 @@ test('a step that fails is told with the line of the Dockerfile and its exit cod
   const run = await untilRun(api, await runOf(api, commit));
 
   expect(run).toMatchObject({ result: 'failed', reason: { code: 'build.step_failed' } });
-  expect(run.reason?.text).toMatch(/line 3.*exit.* 7/s);
+  expect(run.reason?.text).toContain('Dockerfile:3 ended with exit code 7');
 });

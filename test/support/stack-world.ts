@@ -161,32 +161,29 @@ export async function digestAt(instance: string, path: string): Promise<string |
     onProgress: () => undefined,
     signal: AbortSignal.timeout(600_000),
   });
-  const { host, config } = await regctlLogin(instance);
+  const found = stackFile().instances.find(({ name }) => name === instance);
+  const host = new URL(found?.registryUrl ?? '').host;
+  const folder = await mkdtemp(join(tmpdir(), 'slipway-regctl-'));
+  const config = join(folder, 'config.json');
+  await writeFile(config, JSON.stringify({ hosts: { [host]: { tls: 'disabled', ...(await loginTo(instance)) } } }));
   try {
-    const { stdout } = await run(regctl, ['image', 'digest', `${host}/${path}`], {
-      env: { ...process.env, REGCTL_CONFIG: config },
-      timeout: 30_000,
-    });
+    const env = { ...process.env, REGCTL_CONFIG: config };
+    const { stdout } = await run(regctl, ['image', 'digest', `${host}/${path}`], { env, timeout: 30_000 });
     return stdout.trim();
   } catch (error) {
     if (String(error).includes('not found') || String(error).includes('404')) return undefined;
     throw error;
+  } finally {
+    await rm(folder, { recursive: true });
   }
 }
 
-async function regctlLogin(instance: string): Promise<{ host: string; config: string }> {
-  const found = stackFile().instances.find(({ name }) => name === instance);
-  const host = new URL(found?.registryUrl ?? '').host;
+async function loginTo(instance: string): Promise<{ user: string; pass: string }> {
   const { username, token } = await stackApi().call('POST', `/v1/instances/${instance}/authorization-tokens`, {
     body: {},
     answer: z.object({ username: z.string(), token: z.string() }),
   });
-  const folder = await mkdtemp(join(tmpdir(), 'slipway-regctl-'));
-  const config = join(folder, 'config.json');
-  await writeFile(config, JSON.stringify({ hosts: { [host]: { tls: 'disabled', user: username, pass: token } } }), {
-    mode: 0o600,
-  });
-  return { host, config };
+  return { user: username, pass: token };
 }
 
 /** A push delivery as GitHub would send it, signed with the hook's own secret. */
