@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Connection } from '@temporalio/client';
-import { NativeConnection } from '@temporalio/worker';
+import type { NativeConnection } from '@temporalio/worker';
 import type { Config } from '../domain/config.ts';
 
 /** How every process of ours reaches Temporal; the same for client and worker. */
@@ -18,8 +18,10 @@ export function lazyConnection(config: TemporalConfig): Connection {
 }
 
 /** A worker's connection; fails when the server cannot be reached, the caller tries again. */
-export function workerConnection(config: TemporalConfig): Promise<NativeConnection> {
-  return NativeConnection.connect(connectionOptions(config));
+export async function workerConnection(config: TemporalConfig): Promise<NativeConnection> {
+  // Loaded here only: the API shares this file and would carry the native core, some 30 MB, for nothing.
+  const { NativeConnection: Native } = await import('@temporalio/worker');
+  return Native.connect(connectionOptions(config));
 }
 
 function connectionOptions(config: TemporalConfig) {
