@@ -76,6 +76,19 @@ export function createEgress(options: EgressOptions): Egress {
   };
 }
 
+/** Opens plain connections, to addresses checked as every request's are; for a proxy that speaks for other programs. */
+export function createEgressConnect(
+  options: Pick<EgressOptions, 'policy' | 'connectTimeoutMs' | 'resolve'>,
+): (target: { readonly host: string; readonly port: number }) => Promise<Socket> {
+  const connect = guardedConnector(options);
+  return ({ host, port }) =>
+    new Promise((resolve, reject) => {
+      connect({ protocol: 'http:', hostname: host, port: String(port) }, (error, socket) =>
+        error === null ? resolve(socket) : reject(error),
+      );
+    });
+}
+
 async function boundedRequest(
   dispatcher: Dispatcher,
   policy: EgressPolicy,

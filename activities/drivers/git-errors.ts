@@ -15,9 +15,11 @@ const causes: readonly { pattern: RegExp; code: SourceErrorCode; text: (where: s
       `The source host refuses to give ${where} to this login. Check the user name and token of the source account, and what they may read.`,
   },
   {
-    pattern: /transport '.*' not allowed|protocol '.*' is not supported|unsafe URL|No host part in the URL/,
+    // 451 is our own proxy's: the egress rules forbid the address.
+    pattern: /transport '.*' not allowed|protocol '.*' is not supported|unsafe URL|No host part in the URL|\b451\b/,
     code: 'source.address_refused',
-    text: (where) => `${where} is not an address Slipway clones from. Use an https address of a source host.`,
+    text: (where) =>
+      `${where} is not an address Slipway clones from. Use an https address of a source host that the administrator's egress rules allow.`,
   },
   {
     pattern: /signal 25|File too large|pack exceeds maximum|signal 9|out of memory|Out of memory|mmap failed/,
