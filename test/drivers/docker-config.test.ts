@@ -5,7 +5,8 @@ import { expect, test } from 'vitest';
 import { writeDockerConfig } from '../../activities/drivers/docker-config.ts';
 
 test('logins stand in a folder nobody else can read; a registry without one does not stand in it', async () => {
-  const folder = join(await mkdtemp(join(tmpdir(), 'slipway-config-')), 'docker');
+  const parent = await mkdtemp(join(tmpdir(), 'slipway-config-'));
+  const folder = join(parent, 'docker');
   await writeDockerConfig(folder, [
     { host: '127.0.0.1:5001', username: 'slipway', password: 'token' },
     { host: 'open.example.com', username: '', password: '' },
@@ -15,5 +16,5 @@ test('logins stand in a folder nobody else can read; a registry without one does
     auths: { '127.0.0.1:5001': { auth: 'c2xpcHdheTp0b2tlbg==' } },
   });
   expect([(await stat(folder)).mode & 0o777, (await stat(file)).mode & 0o777]).toEqual([0o700, 0o600]);
-  await rm(folder, { recursive: true });
+  await rm(parent, { recursive: true });
 });
