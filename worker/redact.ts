@@ -53,13 +53,19 @@ function redactError(error: unknown): ApplicationFailure {
     const { type, nonRetryable, details, nextRetryDelay, category } = error;
     return ApplicationFailure.create({
       message: redact(error.message),
-      type: type ?? undefined,
-      nonRetryable: nonRetryable ?? undefined,
-      details: details ?? undefined,
-      nextRetryDelay,
-      category: category ?? undefined,
+      ...given({ type, nonRetryable, details, nextRetryDelay, category }),
     });
   }
   const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
   return ApplicationFailure.create({ message: redact(message), type: name });
+}
+
+/** Without what is not there: to the SDK an undefined option is not the same as none. */
+function given<Options extends object>(options: Options): { [Name in keyof Options]?: NonNullable<Options[Name]> } {
+  const present: { [Name in keyof Options]?: NonNullable<Options[Name]> } = {};
+  for (const name in options) {
+    const value = options[name];
+    if (value !== undefined && value !== null) present[name] = value;
+  }
+  return present;
 }
