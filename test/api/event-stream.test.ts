@@ -111,9 +111,9 @@ describe('waiting for a notice', () => {
     const leaving = new AbortController();
     const woken = waker.wait(60_000, leaving.signal);
     waker.notify();
-    await woken;
+    await expect(woken).resolves.toBeUndefined();
     const left = waker.wait(60_000, leaving.signal);
     leaving.abort();
-    await left;
+    await expect(left).resolves.toBeUndefined();
   });
 });
