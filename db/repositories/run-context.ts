@@ -17,7 +17,7 @@ export interface CoveringChain {
   readonly definition: ChainDefinition;
 }
 
-/** Everything a start of a run is decided by and that the run keeps: read in one transaction, so that it is of one moment. */
+/** Everything a start of a run is decided by and that the run keeps; read again in the transaction that inserts the run. */
 export interface RunContext {
   readonly repository: RepositoryRef;
   readonly isAutoBuild: boolean;
