@@ -37,6 +37,7 @@ interface StepOf<Name extends StepName, Result, Child> {
   readonly startedAt: string | null;
   readonly endedAt: string | null;
   readonly queuedMs: number | null;
+  /** Attempts that failed and were tried again. */
   readonly attempts: number;
   readonly reason: Reason | null;
   readonly result: Result | null;

@@ -74,8 +74,9 @@ test.each(['light', 'dark'] as const)(
     await check('replicate');
 
     await page.getByRole('button', { name: /^Trigger: Success/ }).click();
-    await page.getByText('Attempt 1').first().click();
-    await page.getByText('webhook-id').first().waitFor();
+    const delivery = page.getByRole('article').first();
+    await delivery.getByText('Attempt 1').click();
+    await delivery.getByText('webhook-id').waitFor();
     await check('trigger');
 
     await context.close();

@@ -22,7 +22,7 @@ export function base(name: Step['name'], state: Step['state'], timing: Timing | 
     startedAt: timing === null ? null : at(timing.from),
     endedAt: timing === null || timing.to === null ? null : at(timing.to),
     queuedMs: timing === null ? null : 240,
-    attempts: timing === null ? 0 : 1,
+    attempts: 0,
     reason: null,
     result: null,
     children: [],

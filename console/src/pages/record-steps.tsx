@@ -82,7 +82,7 @@ function StepTime({ step }: { step: Step }): ReactNode {
   return (
     <span className="step-time">
       {step.startedAt !== null && <Elapsed from={step.startedAt} to={step.endedAt} />}
-      {step.attempts > 1 && <span className="muted small">{messages.record.attempts(step.attempts)}</span>}
+      {step.attempts > 0 && <span className="muted small">{messages.record.retries(step.attempts)}</span>}
       {step.queuedMs !== null && step.queuedMs >= 1_000 && (
         <span className="muted small">{messages.record.queuedFor(formatDuration(step.queuedMs))}</span>
       )}

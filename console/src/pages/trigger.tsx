@@ -1,6 +1,7 @@
 import { Button } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
+import type { Reason } from '../../../domain/errors.ts';
 import type { DeliveryStatus } from '../../../domain/trigger.ts';
 import { fetchDelivery, resendDelivery } from '../api.ts';
 import type { DeliveryAttempt, DeliveryRef, TriggerStep } from '../api-types.ts';
@@ -70,7 +71,7 @@ function DeliveryCard({ name, delivery }: { name: string; delivery: DeliveryRef 
       {resend.isError && <ErrorPanel problem={wordProblem(resend.error, messages.error.actionTitle)} />}
       {detail.isPending && <LoadingPanel rows={2} label={messages.trigger.request} />}
       {detail.isError && <ErrorPanel problem={wordProblem(detail.error)} onRetry={() => void detail.refetch()} />}
-      <p className="small">{wordReason(detail.data?.reason ?? null)}</p>
+      <Why reason={detail.data?.reason ?? null} />
       {typeof detail.data?.nextAttemptAt === 'string' && (
         <p className="small">
           {messages.trigger.nextAttempt} <Time at={detail.data.nextAttemptAt} />
@@ -82,6 +83,10 @@ function DeliveryCard({ name, delivery }: { name: string; delivery: DeliveryRef 
       ))}
     </article>
   );
+}
+
+function Why({ reason }: { reason: Reason | null }): ReactNode {
+  return reason === null ? null : <p className="small">{wordReason(reason)}</p>;
 }
 
 function Attempt({ attempt }: { attempt: DeliveryAttempt }): ReactNode {

@@ -1,0 +1,51 @@
+import type { hc, InferResponseType } from 'hono/client';
+import { expectTypeOf, test } from 'vitest';
+import type { buildLogRoutes } from '../../api/routes/build-log.ts';
+import type { instanceRoutes } from '../../api/routes/instance.ts';
+import type { recordRoutes } from '../../api/routes/record.ts';
+import type { scanRoutes } from '../../api/routes/scan.ts';
+import type { sessionRoutes } from '../../api/routes/session.ts';
+import type { triggerDeliveryRoutes } from '../../api/routes/trigger-delivery.ts';
+import type {
+  Delivery,
+  Instance,
+  LogPage,
+  Page,
+  Run,
+  RunEvent,
+  ScanFinding,
+  Session,
+  Step,
+} from '../../console/src/api-types.ts';
+
+// What the console reads is what the API's own routes answer; only the results of steps, which the API leaves open, are the
+// console's to describe. Checked by the compiler.
+
+type Records = ReturnType<typeof hc<ReturnType<typeof recordRoutes>>>;
+type Logs = ReturnType<typeof hc<ReturnType<typeof buildLogRoutes>>>;
+type Scans = ReturnType<typeof hc<ReturnType<typeof scanRoutes>>>;
+type Deliveries = ReturnType<typeof hc<ReturnType<typeof triggerDeliveryRoutes>>>;
+type Instances = ReturnType<typeof hc<ReturnType<typeof instanceRoutes>>>;
+type Sessions = ReturnType<typeof hc<ReturnType<typeof sessionRoutes>>>;
+
+type ApiRun = InferResponseType<Records['runs'][':id']['$get'], 200>;
+type ApiRuns = InferResponseType<Records['runs']['$get'], 200>;
+type ApiEvents = InferResponseType<Records['runs'][':id']['events']['$get'], 200>;
+
+test('a Record has the members the console reads', () => {
+  expectTypeOf<Omit<ApiRun, 'steps'>>().toExtend<Omit<Run, 'steps'>>();
+  expectTypeOf<Omit<ApiRuns['items'][number], 'steps'>>().toExtend<Omit<Run, 'steps'>>();
+  expectTypeOf<ApiRun['steps'][number]['name']>().toEqualTypeOf<Step['name']>();
+  expectTypeOf<Omit<ApiRun['steps'][number], 'name' | 'result' | 'children'>>().toExtend<
+    Omit<Step, 'name' | 'result' | 'children'>
+  >();
+  expectTypeOf<Pick<ApiEvents['items'][number], 'id' | 'type' | 'at'>>().toExtend<Omit<RunEvent, 'data'>>();
+});
+
+test('a log, findings, a delivery, an instance and a session have the members the console reads', () => {
+  expectTypeOf<InferResponseType<Logs['builds'][':id']['log']['$get'], 200>>().toExtend<LogPage>();
+  expectTypeOf<InferResponseType<Scans['scans'][':id']['findings']['$get'], 200>>().toExtend<Page<ScanFinding>>();
+  expectTypeOf<InferResponseType<Deliveries['deliveries'][':id']['$get'], 200>>().toExtend<Delivery>();
+  expectTypeOf<InferResponseType<Instances['instances'][':instance']['$get'], 200>>().toExtend<Instance>();
+  expectTypeOf<InferResponseType<Sessions['sessions']['current']['$get'], 200>>().toExtend<Session>();
+});
