@@ -34,9 +34,15 @@ export interface ObjectStoreAccess {
 export const rootFolder = resolve(import.meta.dirname, '..');
 
 const text = z.string().min(1).optional();
+const portMessage = 'a port is a number from 0 to 65535, 0 takes any free one';
 const environmentSchema = z.object({
   SLIPWAY_HOME: text,
-  SLIPWAY_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
+  SLIPWAY_PORT: z.coerce
+    .number(portMessage)
+    .int(portMessage)
+    .min(0, portMessage)
+    .max(65_535, portMessage)
+    .default(8080),
   SLIPWAY_POSTGRES_URL: text,
   SLIPWAY_TEMPORAL_ADDRESS: text,
   SLIPWAY_OBJECT_STORE_ENDPOINT: text,
