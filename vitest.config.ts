@@ -32,6 +32,8 @@ export default defineConfig({
           name: 'workflow',
           include: [temporalTests],
           globalSetup: ['test/support/temporal.setup.ts'],
+          // The queues are the product's own: two files at once would take each other's tasks.
+          fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

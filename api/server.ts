@@ -6,6 +6,7 @@ import type { ServerType } from '@hono/node-server';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { createEgress } from '../activities/drivers/egress.ts';
+import { startEgressProxy } from '../activities/drivers/egress-proxy.ts';
 import { createGit } from '../activities/drivers/git.ts';
 import { createLoginTokens } from '../activities/drivers/login-token.ts';
 import { createObjectStore } from '../activities/drivers/object-store.ts';
@@ -69,6 +70,7 @@ async function wire(config: Config, log: Logger) {
   const secretBox = createSecretBox({ keys: parseKeyFile(await readFile(config.SLIPWAY_KEY_FILE, 'utf8')) });
   const egressPolicy = egressPolicyOf(config);
   const egress = createEgress({ policy: egressPolicy });
+  const egressProxy = await startEgressProxy({ policy: egressPolicy });
   const loginTokens = createLoginTokens({ key: tokenKey });
   const objectStore = createObjectStore({
     endpoint: config.SLIPWAY_OBJECT_STORE_ENDPOINT,
@@ -99,7 +101,11 @@ async function wire(config: Config, log: Logger) {
     registryTokens: createRegistryTokens({ key: tokenKey }),
     egressPolicy,
     resolveHost: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
-    git: createGit({ path: process.env['PATH'] ?? '', isHttpAllowed: egressPolicy.isHttpAllowed }),
+    git: createGit({
+      path: process.env['PATH'] ?? '',
+      isHttpAllowed: egressPolicy.isHttpAllowed,
+      egressProxy: egressProxy.url,
+    }),
     registries: createRegistries({
       findInstance: (idOrName) => findInstance(db, idOrName),
       loginTokens,
@@ -136,6 +142,7 @@ async function wire(config: Config, log: Logger) {
       await starter.stop();
       await listener.stop();
       await engine.close();
+      await egressProxy.close();
       await egress.close();
       objectStore.close();
       await db.destroy();

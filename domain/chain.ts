@@ -12,14 +12,13 @@ import type { TriggerSnapshot } from './trigger.ts';
 const emptyNode = z.strictObject({});
 
 /** The nodes of a chain: present means on; `push` is always on (docs/product.md, section 8). */
-export const chainNodesSchema = z.strictObject({
+const chainNodesSchema = z.strictObject({
   build: emptyNode.optional(),
   push: emptyNode.default({}),
   scan: scanPolicySchema.optional(),
   replicate: emptyNode.optional(),
   trigger: emptyNode.optional(),
 });
-export type ChainNodes = z.infer<typeof chainNodesSchema>;
 
 /** A delivery chain as a user writes it (docs/product.md, section 8). */
 export const chainSchema = z
@@ -149,7 +148,7 @@ export interface RunEnd {
 }
 
 /** Whether the chain's scope takes this repository. */
-export function chainCovers(
+function chainCovers(
   { scope, enabled }: Pick<ChainDefinition, 'scope' | 'enabled'>,
   repository: { readonly namespace: string; readonly name: string },
 ): boolean {

@@ -35,11 +35,6 @@ export const runCauses = [
 ] as const;
 export type RunCause = (typeof runCauses)[number];
 
-/** Whether a state is final; a final state of a step is never left. */
-export function isEnded(state: StepState): boolean {
-  return state !== 'waiting' && state !== 'running';
-}
-
 /** Filters of `GET /v1/runs` that the database understands. */
 export const runFilterSchema = z.strictObject({
   instance: z.string().optional(),
@@ -96,7 +91,7 @@ export function failureReason(step: StepName, { code, params, text }: Reason): R
 }
 
 /** "3 m 12 s", "48 s", "0.4 s". */
-export function durationWords(durationMs: number): string {
+function durationWords(durationMs: number): string {
   const seconds = durationMs / 1000;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;

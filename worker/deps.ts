@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { sweepWorkspaces } from '../activities/workspace.ts';
 import { createBuildkit } from '../activities/drivers/buildkit.ts';
 import { createEgress } from '../activities/drivers/egress.ts';
+import { startEgressProxy } from '../activities/drivers/egress-proxy.ts';
 import { createGit } from '../activities/drivers/git.ts';
 import { createLoginTokens } from '../activities/drivers/login-token.ts';
 import { createObjectStore } from '../activities/drivers/object-store.ts';
@@ -44,6 +45,7 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
   const secretBox = createSecretBox({ keys: parseKeyFile(await readFile(config.SLIPWAY_KEY_FILE, 'utf8')) });
   const policy = egressPolicyOf(config);
   const egress = createEgress({ policy });
+  const egressProxy = await startEgressProxy({ policy });
   const registries = createRegistries({
     findInstance: (idOrName) => findInstance(db, idOrName),
     loginTokens: createLoginTokens({ key: parseTokenKey(await readFile(config.SLIPWAY_TOKEN_KEY_FILE, 'utf8')) }),
@@ -62,7 +64,11 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     registries,
     imageCopy,
     buildkit,
-    git: createGit({ path: process.env['PATH'] ?? '', isHttpAllowed: policy.isHttpAllowed }),
+    git: createGit({
+      path: process.env['PATH'] ?? '',
+      isHttpAllowed: policy.isHttpAllowed,
+      egressProxy: egressProxy.url,
+    }),
     objectStore: createObjectStore({
       endpoint: config.SLIPWAY_OBJECT_STORE_ENDPOINT,
       region: config.SLIPWAY_OBJECT_STORE_REGION,
@@ -91,6 +97,7 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     activities,
     platforms: hasBuildRole ? await buildkit.platforms({ signal: AbortSignal.timeout(60_000) }) : [],
     close: async () => {
+      await egressProxy.close();
       await egress.close();
       await db.destroy();
     },

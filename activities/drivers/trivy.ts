@@ -1,8 +1,9 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Finding, Unscannable } from '../../domain/scan.ts';
 import { limits } from '../../domain/limits.ts';
+import { writeDockerConfig } from './docker-config.ts';
 import { ProcessFailed, type ProcessInput, type ProcessOutput } from './process.ts';
 import { createTrivyDatabases, type TrivyDatabase } from './trivy-database.ts';
 import { parseTrivyReport, TrivyReportInvalid, unscannableOf, type ReportFacts } from './trivy-report.ts';
@@ -122,7 +123,8 @@ export function createTrivy(options: TrivyOptions): Trivy {
       const database = await databases.current({ signal });
       if (database === undefined) return { kind: 'data_missing', engineVersion: await engineVersion({ signal }) };
       return inFolder(workDir, async (cwd) => {
-        await writeFile(join(cwd, 'config.json'), dockerConfig(input.login), { mode: 0o600 });
+        // `TRIVY_USERNAME` would go to every registry an image names; this goes to one.
+        await writeDockerConfig(cwd, [input.login]);
         const reportFile = join(cwd, 'report.json');
         await guardSize({ file: reportFile, maxBytes: maxReportBytes, signal }, (guarded) =>
           run(scanArguments(input, { cacheDir: database.folder, output: reportFile }), {
@@ -186,12 +188,6 @@ function scanArguments(
     ...(login.isInsecure ? ['--insecure'] : []),
     `${login.host}/${repository}@${digest}`,
   ];
-}
-
-/** `TRIVY_USERNAME` would go to every registry an image names; this goes to one. */
-function dockerConfig({ host, username, password }: TrivyLogin): string {
-  const auth = Buffer.from(`${username}:${password}`).toString('base64');
-  return JSON.stringify({ auths: username === '' ? {} : { [host]: { auth } } });
 }
 
 /** A folder of its own, also as the working directory: Trivy reads `trivy.yaml` and `.trivyignore` from wherever it starts. */
