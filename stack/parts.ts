@@ -36,8 +36,6 @@ export interface PartsContext {
   readonly ports: Ports;
   readonly keys: Keys;
   readonly tools: StackTools;
-  /** Further arguments of Node before the script, such as `--watch`. */
-  readonly nodeArgs: readonly string[];
 }
 
 /** The managed instances of the stack and where they are. */
@@ -63,7 +61,7 @@ export interface Addresses {
   readonly gitUrl: string;
 }
 
-export function addressesOf({ settings, ports, keys }: Omit<PartsContext, 'tools' | 'nodeArgs'>): Addresses {
+export function addressesOf({ settings, ports, keys }: Omit<PartsContext, 'tools'>): Addresses {
   const { outside, home } = settings;
   return {
     url: loopback(ports.api),
@@ -168,10 +166,9 @@ function sampleParts({ settings, ports, keys }: PartsContext): Part[] {
 
 /** The API; needs a migrated database and nothing else. */
 export function apiPart(context: PartsContext): Part {
-  const { nodeArgs } = context;
   return {
     name: 'api',
-    program: nodeProgram('api/server.ts', { nodeArgs, env: serviceEnvironment(context) }),
+    program: nodeProgram('api/server.ts', { env: serviceEnvironment(context) }),
     isReady: () => answersHttp(`${addressesOf(context).url}/readyz`),
     readyWithinMs: 60_000,
     stopWithinMs: 10_000,
@@ -180,7 +177,7 @@ export function apiPart(context: PartsContext): Part {
 
 /** The worker, in all roles. */
 export function workerPart(context: PartsContext): Part {
-  const { settings, tools, nodeArgs } = context;
+  const { settings, tools } = context;
   const workDir = join(settings.home, 'work');
   const env = {
     ...serviceEnvironment(context),
@@ -193,7 +190,7 @@ export function workerPart(context: PartsContext): Part {
   };
   return {
     name: 'worker',
-    program: nodeProgram('worker/main.ts', { nodeArgs, env }),
+    program: nodeProgram('worker/main.ts', { env }),
     prepare: async () => {
       await mkdir(workDir, { recursive: true, mode: 0o700 });
     },
@@ -244,15 +241,7 @@ function configuredByUser(env: NodeJS.ProcessEnv): Record<string, string> {
 
 function nodeProgram(
   script: string,
-  {
-    args = [],
-    env = {},
-    nodeArgs = [],
-  }: {
-    readonly args?: readonly string[];
-    readonly env?: Readonly<Record<string, string>>;
-    readonly nodeArgs?: readonly string[];
-  },
+  { args = [], env = {} }: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> },
 ): Program {
-  return { command: process.execPath, args: [...nodeArgs, join(rootFolder, script), ...args], env };
+  return { command: process.execPath, args: [join(rootFolder, script), ...args], env };
 }

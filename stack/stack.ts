@@ -13,7 +13,7 @@ import { choosePorts, type Ports } from './ports.ts';
 import type { StackSettings } from './settings.ts';
 import { removeStackFile, stackFileOf, writeStackFile } from './stack-file.ts';
 import { StackError } from './stack-error.ts';
-import { createSupervisor, type Supervisor } from './supervisor.ts';
+import { createSupervisor, type Part, type Supervisor } from './supervisor.ts';
 import { claimHome } from './sweep.ts';
 import { makeVulnerabilityData } from './vulnerability-data.ts';
 
@@ -25,8 +25,6 @@ export interface StackOptions {
   readonly onProgress: (line: string) => void;
   /** Gives up whatever is in progress. */
   readonly signal: AbortSignal;
-  /** Arguments of Node for the API and the worker, such as `--watch`. */
-  readonly nodeArgs?: readonly string[];
 }
 
 /** A running stack. */
@@ -37,6 +35,10 @@ export interface Stack {
   readonly baseImages: readonly BaseImage[];
   /** From now on `stack.json` says that it runs. */
   announce(): Promise<void>;
+  /** Starts a further part, which is kept running and stopped like the others. */
+  start(part: Part): Promise<void>;
+  /** Starts a part anew. */
+  restart(name: 'api' | 'worker'): Promise<void>;
   /** Stops everything it started, and nothing else. */
   stop(): Promise<void>;
 }
@@ -67,7 +69,7 @@ async function startParts(
   options: StackOptions,
   { endings, stop }: { readonly endings: (() => Promise<void>)[]; readonly stop: () => Promise<void> },
 ): Promise<Stack> {
-  const { settings, onProgress, signal, nodeArgs = [] } = options;
+  const { settings, onProgress, signal } = options;
   const { home, env, cacheDir } = settings;
   const ports = await choosePorts({ home, apiPort: settings.apiPort });
   const keys = await openKeys(home);
@@ -80,7 +82,7 @@ async function startParts(
   ]);
   signal.throwIfAborted();
 
-  const context: PartsContext = { settings, ports, keys, tools, nodeArgs };
+  const context: PartsContext = { settings, ports, keys, tools };
   const addresses = addressesOf(context);
   const trivyFolder = join(home, 'trivy');
   await makeVulnerabilityData({ binary: tools.vulndb, folder: trivyFolder });
@@ -104,7 +106,16 @@ async function startParts(
   endings.push(() => supervisor.stop());
   signal.addEventListener('abort', () => void supervisor.stop(), { once: true });
   await startInOrder(supervisor, context);
-  return { ports, keys, addresses, baseImages, announce, stop };
+  return {
+    ports,
+    keys,
+    addresses,
+    baseImages,
+    announce,
+    start: (part) => supervisor.start(part),
+    restart: (name) => supervisor.restart(name),
+    stop,
+  };
 }
 
 async function startInOrder(supervisor: Supervisor, context: PartsContext): Promise<void> {

@@ -36,6 +36,8 @@ export interface SupervisorOptions {
 export interface Supervisor {
   /** Starts a part and returns when it is ready. Throws StackError, naming it and its last words, if it does not get there. */
   start(part: Part): Promise<void>;
+  /** Ends a part's process; like after any other end, it is started again. */
+  restart(name: string): Promise<void>;
   /** Ends all parts, the last started first; none is started again. */
   stop(): Promise<void>;
   readonly pids: () => Readonly<Record<string, number>>;
@@ -130,6 +132,10 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       const running: Running = { part, child, watch: Promise.resolve() };
       running.watch = watch(running);
       parts.push(running);
+    },
+    restart: async (name) => {
+      const running = parts.find(({ part }) => part.name === name);
+      await running?.child.stop(running.part.stopWithinMs);
     },
     stop: () => (stopped ??= stopAll()),
     pids: () => Object.fromEntries(parts.map(({ part, child }) => [part.name, child.pid])),

@@ -55,6 +55,16 @@ test('a part that dies is started again, and its new process is the one that is 
   expect(events).toEqual(['sleeper ended (SIGKILL); starting it again', 'sleeper runs again', 'changed']);
 });
 
+test('a part that is asked to start anew gets another process', async () => {
+  await supervisor.start(shellPart('changed', 'echo it is up; exec sleep 60'));
+  const first = supervisor.pids()['changed'];
+
+  await supervisor.restart('changed');
+  await waitFor(async () => events.includes('changed runs again'), soon());
+
+  expect(supervisor.pids()['changed']).not.toBe(first);
+});
+
 test('a part that dies again and again is started after growing delays', async () => {
   await supervisor.start(shellPart('flapping', 'date +%s%3N >> starts; echo it is up; sleep 0.05'));
 
