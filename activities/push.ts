@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/activity';
 import { z } from 'zod';
-import { architectures, type Architecture, type PlatformImage } from '../domain/build.ts';
+import type { PlatformImage } from '../domain/build.ts';
 import type { RepositoryRef, RunImages } from '../domain/chain.ts';
 import { indexBuild } from '../domain/image-index.ts';
 import { manifestMediaTypes, parseManifest, type Descriptor, type Platform } from '../domain/image-manifest.ts';
@@ -53,7 +53,7 @@ export interface DeleteImageInput {
 
 /**
  * Stores images by digest and moves tags (docs/product.md, sections 7 and 12). Permanent failures: `push.image_missing`,
- * `push.tag_immutable`, `push.platform_unknown`, and `push.<issue>` of a registry's final refusal.
+ * `push.tag_immutable`, `push.index_empty`, and `push.<issue>` of a registry's final refusal.
  */
 export function createPushActivities(deps: PushDeps) {
   return {
@@ -144,24 +144,23 @@ async function resolveImage({ client, path, signal }: Place, tag: string): Promi
           platform: await platformOf({ client, path, signal }, manifest.config),
         });
   if (platforms.length === 0) {
-    const text = `The image ${path}:${tag} is for none of the platforms Slipway knows (${architectures.join(', ')}).`;
-    throw ApplicationFailure.nonRetryable(text, 'push.platform_unknown', { tag, fault: 'user' });
+    const text = `The image ${path}:${tag} is an index without an image in it, so there is nothing to scan or to copy. Push it again with its images.`;
+    throw ApplicationFailure.nonRetryable(text, 'push.index_empty', { tag, fault: 'user' });
   }
   return { digest, mediaType, tags: tag.includes(':') ? [] : [tag], platforms };
 }
 
-/** Attestations and platforms we do not know are no images of the run. */
-function imageOfDescriptor({ platform, digest, mediaType, size }: Descriptor): readonly PlatformImage[] {
-  const architecture = architectureOf(platform);
-  return architecture === undefined ? [] : [{ platform: architecture, digest, mediaType, sizeBytes: size }];
+/** Every image of an index counts, whatever its platform: what is not scanned must not pass a gate. Attestations are no images. */
+function imageOfDescriptor({ platform, digest, mediaType, size, annotations }: Descriptor): readonly PlatformImage[] {
+  if (annotations?.['vnd.docker.reference.type'] === 'attestation-manifest') return [];
+  return [{ platform: platformName(platform), digest, mediaType, sizeBytes: size }];
 }
 
-function architectureOf(platform: Platform | undefined): Architecture | undefined {
-  if (platform === undefined) return undefined;
+function platformName(platform: Platform | undefined): string {
+  if (platform === undefined) return 'unknown';
   const { os, architecture, variant } = platform;
-  // arm without a variant means v7; variants of amd64 and arm64 are refinements of one platform of ours.
-  const version = architecture === 'arm' ? `/${variant ?? 'v7'}` : '';
-  return architectures.find((known) => known === `${os}/${architecture}${version}`);
+  // arm without a variant means v7; variants of amd64 and arm64 are refinements of one platform.
+  return `${os}/${architecture}${architecture === 'arm' ? `/${variant ?? 'v7'}` : ''}`;
 }
 
 const configSchema = z.looseObject({

@@ -212,7 +212,8 @@ export function manualBuildRefusal(rule: Pick<BuildRuleDefinition, 'ref' | 'imag
 
 /** One architecture's image of a build. Digests name manifests, sizes are the manifest's own bytes. */
 export interface PlatformImage {
-  readonly platform: Architecture;
+  /** One of `architectures` where Slipway built it; `windows/amd64` and the like in an image from elsewhere. */
+  readonly platform: string;
   readonly digest: string;
   readonly mediaType: string;
   readonly sizeBytes: number;

@@ -52,7 +52,12 @@ const noImage = { digest: null, media_type: null, size_bytes: null, cached_steps
 /** One architecture is built and pushed by digest. */
 export async function finishArchitecture(
   db: Database,
-  { buildId, image, cachedSteps, at }: { buildId: string; image: PlatformImage; cachedSteps: number; at: Date },
+  {
+    buildId,
+    image,
+    cachedSteps,
+    at,
+  }: { buildId: string; image: PlatformImage & { readonly platform: Architecture }; cachedSteps: number; at: Date },
 ): Promise<void> {
   await db
     .updateTable('build_architecture')

@@ -66,7 +66,10 @@ describe('looking up an image that exists', () => {
         manifests: [
           descriptor(amd64, { os: 'linux', architecture: 'amd64' }),
           descriptor(arm, { os: 'linux', architecture: 'arm' }),
-          descriptor(amd64, { os: 'unknown', architecture: 'unknown' }),
+          {
+            ...descriptor(amd64, { os: 'unknown', architecture: 'unknown' }),
+            annotations: { 'vnd.docker.reference.type': 'attestation-manifest' },
+          },
           descriptor(amd64, { os: 'windows', architecture: 'amd64' }),
         ],
       },
@@ -80,6 +83,7 @@ describe('looking up an image that exists', () => {
         platforms: [
           { platform: 'linux/amd64', digest: amd64.digest, mediaType: manifestType, sizeBytes: amd64.sizeBytes },
           { platform: 'linux/arm/v7', digest: arm.digest, mediaType: manifestType, sizeBytes: arm.sizeBytes },
+          { platform: 'windows/amd64', digest: amd64.digest, mediaType: manifestType, sizeBytes: amd64.sizeBytes },
         ],
       },
     );
@@ -97,19 +101,21 @@ describe('looking up an image that exists', () => {
     });
   });
 
-  test('a tag that was deleted meanwhile, and an image for no platform of ours, end the step with a sentence', async () => {
+  test('a tag that was deleted meanwhile ends the step with a sentence', async () => {
     const world = await newPushWorld(database.db);
     const input = { repository: world.build.repository, tag: 'v1' };
     await expect(runActivity(world.activities.resolveImage, input)).rejects.toMatchObject({
       type: 'push.image_missing',
       nonRetryable: true,
     });
+  });
+
+  test('an image for a platform Slipway never builds counts too: it must not pass the gate unseen', async () => {
+    const world = await newPushWorld(database.db);
     const image = world.addImage('one', { os: 'plan9', architecture: 'mips' });
     world.tags.set('v1', image.digest);
-    await expect(runActivity(world.activities.resolveImage, input)).rejects.toMatchObject({
-      type: 'push.platform_unknown',
-      nonRetryable: true,
-    });
+    const images = await runActivity(world.activities.resolveImage, { repository: world.build.repository, tag: 'v1' });
+    expect(images.platforms.map(({ platform }) => platform)).toEqual(['plan9/mips']);
   });
 });
 
