@@ -1,14 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
 import { logTail, startChild } from '../../stack/child.ts';
 import { freePort } from '../../stack/ports.ts';
 import { isTemporalServing, settleTemporal, temporalNamespace, temporalServer } from '../../stack/temporal.ts';
 import { waitFor } from '../../stack/wait.ts';
 import { resolveTools } from '../../tools/resolve.ts';
+import { workflowBundle } from '../../worker/bundle.ts';
 import { searchAttributes } from '../../workflows/search-attributes.ts';
 
 declare module 'vitest' {
@@ -54,10 +53,4 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await stop();
     throw new Error(`The Temporal server for tests did not come up. Its last lines:\n${tail}`, { cause: error });
   }
-}
-
-async function workflowBundle(): Promise<string> {
-  const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
-  const { code } = await bundleWorkflowCode({ workflowsPath });
-  return code;
 }
