@@ -24,7 +24,7 @@ export function mergeFindings(findings: readonly ScanFinding[]): readonly Findin
   for (const { platform, ...finding } of findings) {
     const key = JSON.stringify([finding.cve, finding.package, finding.installedVersion, finding.kind]);
     const row = rows.get(key);
-    rows.set(key, { ...(row ?? finding), platforms: [...(row?.platforms ?? []), platform] });
+    rows.set(key, { ...(row ?? finding), platforms: [...(row?.platforms ?? []), platform].toSorted() });
   }
   return [...rows.values()];
 }

@@ -7,6 +7,23 @@ export interface WordedEvent {
   readonly detail: string;
 }
 
+/** One line of the trail as it is shown. */
+export interface TrailEntry extends WordedEvent {
+  readonly id: string;
+  readonly at: string;
+}
+
+/** The whole trail; a sentence that already stands above (a child's, again its step's) is not said again. */
+export function wordTrail(events: readonly RunEvent[]): readonly TrailEntry[] {
+  const said = new Set<string>();
+  return events.map((event) => {
+    const { what, detail } = wordEvent(event);
+    const isNew = !said.has(detail);
+    said.add(detail);
+    return { id: event.id, at: event.at, what, detail: isNew ? detail : '' };
+  });
+}
+
 /** Words one event of a run's trail: `Scan: Blocked`, with the sentence of its reason. An event not known is shown by its type. */
 export function wordEvent(event: RunEvent): WordedEvent {
   const { step, key, text } = eventData(event.data);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ApiProblem } from '../../console/src/api-problem.ts';
-import { wordEvent } from '../../console/src/run-trail.ts';
+import { wordEvent, wordTrail } from '../../console/src/run-trail.ts';
 import { wordProblem, wordReason } from '../../console/src/words.ts';
 
 test('a problem is told with its detail and the id to quote', () => {
@@ -55,4 +55,17 @@ test('the trail tells what happened and why; an event it does not know is shown 
   expect(wordEvent({ id: '5', at, type: 'step.constructor', data: { step: 'toString' } }).what).toBe(
     'step.constructor',
   );
+});
+
+test('the trail says a sentence once, however many events carry it', () => {
+  const at = '2026-11-21T13:40:00.000Z';
+  const reason = { code: 'build.step_failed', params: {}, text: 'npm ci ended with 1' };
+  const events = [
+    { id: '1', at, type: 'child.failed', data: { step: 'build', key: 'linux/amd64', reason } },
+    { id: '2', at, type: 'step.failed', data: { step: 'build', reason } },
+  ];
+  expect(wordTrail(events).map(({ what, detail }) => [what, detail])).toEqual([
+    ['Build linux/amd64: Failed', 'npm ci ended with 1'],
+    ['Build: Failed', ''],
+  ]);
 });

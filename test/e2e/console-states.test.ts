@@ -130,6 +130,20 @@ test('the live log follows its end while the reader is there, else counts what i
   expect(await page.getByText('100 lines', { exact: true }).count()).toBe(1);
 });
 
+test('a log that is still empty fills up under the reader’s eyes', async () => {
+  await fixture.close();
+  fixture = await createConsoleFixture({ consoleDir, logLines: { 'build-run-running': 0 } });
+  await enter();
+  await open('/records/run-running');
+  await page.getByText('No line was written yet.').waitFor();
+  fixture.appendLog(
+    'build-run-running',
+    Array.from({ length: 80 }, (_, index) => `line ${index + 1} of the work`),
+  );
+  await page.getByRole('log').getByText('line 80 of the work').waitFor();
+  await expect(page.locator('.log-row').first().innerText()).resolves.toContain('of the work');
+});
+
 test('a line has an address of its own', async () => {
   await enter();
   await open('/records/run-success?step=build#L1200');

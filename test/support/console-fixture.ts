@@ -36,12 +36,13 @@ const token = 'fixture-token';
 /** Starts the stand-in on a free port of loopback. `consoleDir` holds the built console. */
 export async function createConsoleFixture({
   consoleDir,
-  port = 0,
+  logLines = {},
 }: {
   consoleDir: string;
-  port?: number;
+  /** How many lines a build's log has at first, by the build's id. */
+  logLines?: Readonly<Record<string, number>>;
 }): Promise<ConsoleFixture> {
-  const state = createState();
+  const state = createState(logLines);
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://fixture');
     state.requests.push(`${request.method ?? ''} ${url.pathname}`);
@@ -50,7 +51,7 @@ export async function createConsoleFixture({
     if (url.pathname.startsWith('/v1/')) answerApi(state, request, response, url);
     else answerFile(consoleDir, response, url.pathname);
   });
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address: AddressInfo | string | null = server.address();
   if (address === null || typeof address === 'string') throw new Error('The fixture has no port.');
   return {
@@ -87,10 +88,10 @@ interface State {
   areStreamsDown: boolean;
 }
 
-function createState(): State {
+function createState(logLines: Readonly<Record<string, number>>): State {
   const runs = fixtureRuns();
   const builds = runs.flatMap(({ build }) => (typeof build === 'string' ? [build] : []));
-  const lengths: Readonly<Record<string, number>> = { 'build-run-success': 3_412, 'build-run-failed': 58 };
+  const lengths: Readonly<Record<string, number>> = { 'build-run-success': 3_412, 'build-run-failed': 58, ...logLines };
   const logs = new Map(builds.map((build) => [build, fixtureLog(build, lengths[build] ?? 96)]));
   return {
     runs,

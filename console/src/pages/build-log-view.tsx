@@ -33,15 +33,13 @@ export function BuildLogView({
   const view = useRef<HTMLDivElement>(null);
   const { scrollTop, viewHeight } = useScroll(view);
   const { rows } = store;
+  const isEnded = store.status === 'ended';
   const { isFollowing, unseen, jump } = useFollow(view, { rows, startsAtEnd: marked === null });
   const { height, first, last, top } = logWindow({ rows, scrollTop, viewHeight });
 
   useEffect(() => store.want(first, last), [store, first, last, rows]);
   useBringIntoView(view, { store, rows, line: found ?? marked?.from ?? null });
 
-  if (rows === 0) {
-    return <p className="muted log-empty">{store.status === 'ended' ? messages.log.emptyEnded : messages.log.empty}</p>;
-  }
   const shown = Array.from({ length: last - first }, (_, index) => ({
     row: first + index,
     line: store.row(first + index),
@@ -49,6 +47,7 @@ export function BuildLogView({
   return (
     <div className="log-frame">
       <div ref={view} className="log-view" role="log" aria-live="off" aria-label={messages.log.title} tabIndex={0}>
+        {rows === 0 && <p className="muted log-empty">{isEnded ? messages.log.emptyEnded : messages.log.empty}</p>}
         <div style={{ height, position: 'relative' }}>
           <div className="log-rows" style={{ transform: `translateY(${top}px)` }}>
             {shown.map(({ row, line }) => (

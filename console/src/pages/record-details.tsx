@@ -2,9 +2,10 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { fetchInstance, listRunEvents } from '../api.ts';
-import type { Run, RunEvent } from '../api-types.ts';
+import type { Run } from '../api-types.ts';
 import { messages } from '../messages/index.ts';
-import { wordEvent } from '../run-trail.ts';
+import { wordTrail } from '../run-trail.ts';
+import type { TrailEntry } from '../run-trail.ts';
 import { CopyButton } from '../ui/copy-button.tsx';
 import { shortCommit, shortDigest } from '../ui/format.ts';
 import { ExternalIcon } from '../ui/icons.tsx';
@@ -145,24 +146,23 @@ function Trail({ run }: { run: Run }): ReactNode {
       {events.isError && <ErrorPanel problem={wordProblem(events.error)} onRetry={() => void events.refetch()} />}
       {events.data?.items.length === 0 && <p className="muted">{messages.record.noTrail}</p>}
       <ol className="trail" tabIndex={0} aria-label={messages.record.trail}>
-        {events.data?.items.map((event) => (
-          <TrailItem key={event.id} event={event} />
+        {wordTrail(events.data?.items ?? []).map((entry) => (
+          <TrailItem key={entry.id} entry={entry} />
         ))}
       </ol>
     </section>
   );
 }
 
-function TrailItem({ event }: { event: RunEvent }): ReactNode {
-  const { what, detail } = wordEvent(event);
+function TrailItem({ entry }: { entry: TrailEntry }): ReactNode {
   return (
     <li>
       <span className="muted mono">
-        <Time at={event.at} isClock />
+        <Time at={entry.at} isClock />
       </span>
       <span>
-        {what}
-        {detail !== '' && <span className="muted small trail-detail">{detail}</span>}
+        {entry.what}
+        {entry.detail !== '' && <span className="muted small trail-detail">{entry.detail}</span>}
       </span>
     </li>
   );

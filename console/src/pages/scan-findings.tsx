@@ -127,7 +127,7 @@ function Advisory({ row }: { row: FindingRow }): ReactNode {
         </a>
       )}
       {row.title !== null && (
-        <p className="muted small clip" title={row.title}>
+        <p className="muted small finding-title" title={row.title}>
           {row.title}
         </p>
       )}
