@@ -61,11 +61,20 @@ test('a printed address logs in once', async () => {
 
 test('every state of a Record can be read, and nothing in it is HTML, in both themes and on a phone', async () => {
   await enter();
-  const records = fixture.runs.map(({ id }) => `/records/${id}`);
-  const steps = ['build', 'push', 'scan', 'replicate', 'trigger'].map((step) => `/records/run-success?step=${step}`);
   const some = ['/records', '/records/run-denied', '/records/run-failed', '/records/run-success?step=trigger'];
+  const all = [
+    ...some,
+    ...[
+      '/records?tag=none',
+      '/records/run-running',
+      '/records/run-waiting',
+      '/records/run-image',
+      '/records/run-canceled',
+    ],
+    ...['/records/run-success?step=push', '/records/run-success?step=replicate'],
+  ];
   const looks = [
-    { colorScheme: 'light', width: 1_280, paths: ['/records', '/records?tag=none', ...records, ...steps] },
+    { colorScheme: 'light', width: 1_280, paths: all },
     { colorScheme: 'dark', width: 1_280, paths: some },
     { colorScheme: 'light', width: 320, paths: some },
   ] as const;

@@ -188,8 +188,6 @@ export const en = {
     verdict: { passed: 'Passed', denied: 'Blocked', error: 'Not scanned' },
     severity: { critical: 'Critical', high: 'High', medium: 'Medium', low: 'Low', unknown: 'Unknown' },
     counts: 'Findings by architecture and severity',
-    withFix: 'With a fix',
-    fixable: (number: number) => count(number, 'finding', 'findings'),
     rule: 'Rule that fired',
     noRule: 'No rule fired',
     engine: 'Engine',
@@ -210,7 +208,7 @@ export const en = {
     filter: 'Filter by CVE or package',
     anySeverity: 'Any severity',
     severityLabel: 'Severity',
-    fixableOnly: 'Fixable only',
+    fixableOnly: (number: number) => `Fixable only (${number.toLocaleString('en')})`,
     shown: (shown: number, all: number) =>
       shown === all ? count(all, 'finding', 'findings') : `${shown} of ${count(all, 'finding', 'findings')}`,
     cut: (number: number) => `Only the first ${number.toLocaleString('en')} are shown; the JSON report has all.`,

@@ -46,7 +46,7 @@ export function FindingTable({ rows }: { rows: readonly FindingRow[] }): ReactNo
             checked={fixable === '1'}
             onChange={({ target }) => change({ fixable: target.checked ? '1' : '' })}
           />
-          {messages.scan.fixableOnly}
+          {messages.scan.fixableOnly(rows.filter(({ fixedVersion }) => fixedVersion !== null).length)}
         </label>
         <span className="muted" role="status">
           {messages.scan.shown(shown.length, rows.length)}

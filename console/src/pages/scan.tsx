@@ -70,7 +70,6 @@ function scanFacts(result: ScanResult): readonly (readonly [string, ReactNode])[
   const { scan } = messages;
   const facts: (readonly [string, ReactNode])[] = [
     [scan.rule, result.rule === null ? scan.noRule : <code key="rule">{result.rule}</code>],
-    [scan.withFix, scan.fixable(Object.values(result.fixable).reduce((sum, count) => sum + count, 0))],
   ];
   for (const engine of result.engines) facts.push([scan.engine, <EngineWords key={engine.name} engine={engine} />]);
   if (result.tags.length > 0) facts.push([messages.push.tags, <TagList key="tags" tags={result.tags} />]);
