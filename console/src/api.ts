@@ -58,7 +58,7 @@ async function get<Answer>(path: string, signal?: AbortSignal): Promise<Answer> 
 }
 
 /** The rows of one page of the Record list. */
-export const recordPageSize = 30;
+const recordPageSize = 30;
 
 export function listRuns(filters: RecordFilters, signal?: AbortSignal): Promise<Page<Run>> {
   return get(`/v1/runs${query({ limit: recordPageSize, ...filters })}`, signal);

@@ -45,10 +45,13 @@ export function createLive(url: string = eventsUrl()): Live {
       channel.postMessage({ kind: 'status', status: current } satisfies Message);
   };
   const tell = (message: Message): void => {
+    if (closing.signal.aborted) return;
     receive(message);
     channel.postMessage(message);
   };
   const lead = async (): Promise<void> => {
+    // The lock may be granted in the moment of closing.
+    if (closing.signal.aborted) return;
     isLeader = true;
     await holdStream(url, tell, closing.signal);
   };

@@ -17,6 +17,8 @@ import '@mantine/core/styles/ScrollArea.css';
 import '@mantine/core/styles/Skeleton.css';
 import './theme/tokens.css';
 import './theme/base.css';
+import './theme/shell.css';
+import './theme/table.css';
 import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core';
 import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';

@@ -19,12 +19,10 @@ let page: Page;
 
 beforeAll(async () => {
   consoleDir = await mkdtemp(join(tmpdir(), 'slipway-console-'));
-  vi.stubEnv('NODE_ENV', 'production');
   await build({ configFile: 'console/vite.config.ts', logLevel: 'error', build: { outDir: consoleDir } });
   browser = await launchBrowser();
 });
 afterAll(async () => {
-  vi.unstubAllEnvs();
   await browser.close();
   await rm(consoleDir, { recursive: true, force: true });
 });

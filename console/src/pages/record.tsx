@@ -1,4 +1,6 @@
 import '../theme/record.css';
+import '../theme/step.css';
+import '../theme/log.css';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
