@@ -1,8 +1,8 @@
 # One image for every role: api, worker, migrate. Its context is made by `node stack/image.ts <folder>`: npm packages, Node,
 # the console and the outside programs are in there, so that building needs no network.
 FROM debian:bookworm-slim
-RUN --mount=type=bind,source=debs,target=/debs dpkg --install --refuse-downgrade /debs/*.deb >/dev/null
-RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/slipway slipway
+RUN --mount=type=bind,source=debs,target=/debs DEBIAN_FRONTEND=noninteractive dpkg --install --refuse-downgrade /debs/*.deb >/dev/null
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/slipway slipway
 COPY bin/ /usr/local/bin/
 COPY slipway/ /srv/slipway/
 WORKDIR /srv/slipway
@@ -15,5 +15,5 @@ ENV PATH=/srv/slipway/node_modules/.bin:/usr/local/bin:/usr/bin:/bin \
     SLIPWAY_WORK_DIR=/var/lib/slipway/work
 USER 10001
 EXPOSE 8080
-ENTRYPOINT ["node", "stack/role.ts"]
+ENTRYPOINT ["slipway"]
 CMD ["api"]

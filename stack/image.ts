@@ -1,4 +1,4 @@
-import { copyFile, cp, mkdir, readdir, rm } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { resolveTools } from '../tools/resolve.ts';
@@ -9,6 +9,8 @@ import { rootFolder } from './settings.ts';
 import { StackError } from './stack-error.ts';
 
 const TIMEOUT_MS = 10 * 60_000;
+/** What the image starts: `slipway api`, `slipway worker`, `slipway migrate`. */
+const launcher = '#!/bin/sh\nexec node /srv/slipway/stack/role.ts "$@"\n';
 const sources = [
   'activities',
   'api',
@@ -41,6 +43,7 @@ await runStackCommand(async ({ signal, say }) => {
 
   await copyFile(join(rootFolder, 'Dockerfile'), join(out, 'Dockerfile'));
   for (const source of sources) await cp(join(rootFolder, source), join(app, source), { recursive: true });
+  await writeFile(join(out, 'bin', 'slipway'), launcher, { mode: 0o755 });
   await mkdir(join(app, 'stack'));
   await copyFile(join(rootFolder, 'stack', 'role.ts'), join(app, 'stack', 'role.ts'));
   await must('npm', [
