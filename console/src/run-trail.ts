@@ -16,12 +16,21 @@ export interface TrailEntry extends WordedEvent {
 /** The whole trail; a sentence that already stands above (a child's, again its step's) is not said again. */
 export function wordTrail(events: readonly RunEvent[]): readonly TrailEntry[] {
   const said = new Set<string>();
-  return events.map((event) => {
+  return events.toSorted(byTime).map((event) => {
     const { what, detail } = wordEvent(event);
     const isNew = !said.has(detail);
     said.add(detail);
     return { id: event.id, at: event.at, what, detail: isNew ? detail : '' };
   });
+}
+
+/** Writes of the Record land in any order. At one moment a step ends before the next begins. */
+function byTime(a: RunEvent, b: RunEvent): number {
+  return a.at.localeCompare(b.at) || Number(isBeginning(a)) - Number(isBeginning(b));
+}
+
+function isBeginning({ type }: RunEvent): boolean {
+  return type.endsWith('.running');
 }
 
 /** Words one event of a run's trail: `Scan: Blocked`, with the sentence of its reason. An event not known is shown by its type. */

@@ -69,3 +69,19 @@ test('the trail says a sentence once, however many events carry it', () => {
     ['Build: Failed', ''],
   ]);
 });
+
+test('the trail is told in the order things happened, whatever order they were written in', () => {
+  const event = (id: string, type: string, step: string, at: string) => ({
+    id,
+    type,
+    data: { step, reason: null },
+    version: 1,
+    at,
+  });
+  const events = [
+    event('1', 'step.running', 'scan', '2026-11-21T15:06:33.100Z'),
+    event('2', 'step.success', 'push', '2026-11-21T15:06:33.100Z'),
+    event('3', 'step.running', 'push', '2026-11-21T15:06:32.900Z'),
+  ];
+  expect(wordTrail(events).map(({ what }) => what)).toEqual(['Push: Running', 'Push: Success', 'Scan: Running']);
+});
