@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
+import { createDatabase } from './database.ts';
 import type { Database } from './database.ts';
 import { migrations } from './migrations/index.ts';
 
@@ -13,6 +14,16 @@ export async function migrate(db: Database, { schema }: { schema?: string } = {}
   });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) throw error instanceof Error ? error : new Error('A migration failed.', { cause: error });
+}
+
+/** The same for whoever has no connection yet: opens one, migrates, closes it. */
+export async function migrateAt(url: string): Promise<void> {
+  const db = createDatabase({ url, maxConnections: 1 });
+  try {
+    await migrate(db);
+  } finally {
+    await db.destroy();
+  }
 }
 
 /** Whether every known migration has been applied; `/readyz` answers 503 otherwise. */

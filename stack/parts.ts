@@ -85,18 +85,17 @@ function loopback(port: number): string {
   return `http://127.0.0.1:${port}`;
 }
 
-/** The parts that need nobody else, in no order; those named from outside are left out. */
-export async function outerParts(context: PartsContext): Promise<readonly Part[]> {
+/** The parts that need nobody else; those named from outside are left out. */
+export async function outerParts(
+  context: PartsContext,
+): Promise<{ readonly postgres: Part | undefined; readonly others: readonly Part[] }> {
   const { settings, ports, keys, tools } = context;
   const { outside, home } = settings;
   const { tokenUrl } = addressesOf(context);
   const parts: Part[] = [];
-  if (outside.postgresUrl === undefined) {
-    const dataDir = join(home, 'postgres');
-    parts.push(
-      await postgresPart({ dataDir, port: ports.postgres, password: keys.passwords.postgres, isDurable: true }),
-    );
-  }
+  const dataDir = join(home, 'postgres');
+  const database = { dataDir, port: ports.postgres, password: keys.passwords.postgres, isDurable: true };
+  const postgres = outside.postgresUrl === undefined ? await postgresPart(database) : undefined;
   if (outside.temporalAddress === undefined) parts.push(temporalPart(context));
   if (outside.objectStore === undefined) {
     const { objectStoreAccessKey: accessKey, objectStoreSecretKey: secretKey } = keys.passwords;
@@ -121,7 +120,7 @@ export async function outerParts(context: PartsContext): Promise<readonly Part[]
     const registries = [`127.0.0.1:${ports.hangzhou}`, `127.0.0.1:${ports.singapore}`] as const;
     parts.push(buildkitPart({ buildkitd, buildctl, folder: join(home, 'buildkit'), registries: [...registries] }));
   }
-  return [...parts, ...sampleParts(context)];
+  return { postgres, others: [...parts, ...sampleParts(context)] };
 }
 
 function temporalPart({ settings, ports, tools }: PartsContext): Part {

@@ -1,7 +1,6 @@
 import { chmod, mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createDatabase } from '../db/database.ts';
-import { migrate } from '../db/migrate.ts';
+import { migrateAt } from '../db/migrate.ts';
 import { stackTools } from '../tools/catalog.ts';
 import { resolveTools } from '../tools/resolve.ts';
 import { type BaseImage, makeBaseImages } from './base-images.ts';
@@ -118,15 +117,15 @@ async function startParts(
   };
 }
 
+/** The API needs the database and nothing else; the worker needs everything. */
 async function startInOrder(supervisor: Supervisor, context: PartsContext): Promise<void> {
-  await Promise.all((await outerParts(context)).map((part) => supervisor.start(part)));
-  const db = createDatabase({ url: addressesOf(context).postgresUrl, maxConnections: 1 });
-  try {
-    await migrate(db);
-  } finally {
-    await db.destroy();
-  }
-  await supervisor.start(apiPart(context));
+  const { postgres, others } = await outerParts(context);
+  const startApi = async (): Promise<void> => {
+    if (postgres !== undefined) await supervisor.start(postgres);
+    await migrateAt(addressesOf(context).postgresUrl);
+    await supervisor.start(apiPart(context));
+  };
+  await Promise.all([startApi(), ...others.map((part) => supervisor.start(part))]);
   await supervisor.start(workerPart(context));
 }
 

@@ -34,7 +34,7 @@ export interface SupervisorOptions {
 }
 
 export interface Supervisor {
-  /** Starts a part and returns when it is ready. Throws StackError, naming it and its last words, if it does not get there. */
+  /** Starts a part and returns when it is ready; several may start at once. Throws StackError, naming it and its last words, if it does not get there. */
   start(part: Part): Promise<void>;
   /** Ends a part's process; like after any other end, it is started again. */
   restart(name: string): Promise<void>;
