@@ -5,8 +5,8 @@ import type { NamespaceRow, NamespaceUpdate, NewNamespace } from '../tables/name
 import { alreadyExists, notFound, quotaExceeded } from '../../domain/errors.ts';
 import { editionQuotas } from '../../domain/instance.ts';
 import type { PageQuery } from '../../domain/page.ts';
-import { liveRunStatuses } from '../../domain/record.ts';
 import type { InstanceRow } from '../tables/instance.ts';
+import { definitionAt, placeUse } from './place-use.ts';
 
 /** A namespace with the instance it is in. */
 export interface NamespaceWithInstance extends NamespaceRow {
@@ -89,34 +89,18 @@ export async function deleteNamespace(db: Database, id: string): Promise<void> {
 }
 
 /** What keeps a namespace from being deleted, in words; undefined when nothing does (docs/product.md, section 3). */
-export async function namespaceUse(
+export function namespaceUse(
   db: Database,
   { id, instance_id: instanceId, instance, name }: NamespaceWithInstance,
 ): Promise<string | undefined> {
-  const run = await db
-    .selectFrom('run')
-    .select('number')
-    .where('namespace_id', '=', id)
-    .where('status', 'in', liveRunStatuses)
-    .executeTakeFirst();
-  if (run !== undefined) return `run #${run.number} works in it`;
-  const chain = await db
-    .selectFrom('chain')
-    .select('name')
-    .where('instance_id', '=', instanceId)
-    .where(sql<boolean>`definition #>> '{scope,namespace}' = ${name}`)
-    .executeTakeFirst();
-  if (chain !== undefined) return `the chain "${chain.name}" names it`;
-  const rule = await db
-    .selectFrom('replication_rule')
-    .select('name')
-    .where(
-      sql<boolean>`(instance_id = ${instanceId} and definition #>> '{source,namespace}' = ${name})
-        or (definition #>> '{destination,instance}' = ${instance}
-          and coalesce(definition #>> '{destination,namespace}', definition #>> '{source,namespace}') = ${name})`,
-    )
-    .executeTakeFirst();
-  return rule === undefined ? undefined : `the replication rule "${rule.name}" names it`;
+  const source = definitionAt('source,namespace');
+  return placeUse(db, {
+    run: sql<boolean>`namespace_id = ${id}`,
+    chain: sql<boolean>`instance_id = ${instanceId} and ${definitionAt('scope,namespace')} = ${name}`,
+    rule: sql<boolean>`(instance_id = ${instanceId} and ${source} = ${name})
+      or (${definitionAt('destination,instance')} = ${instance}
+        and coalesce(${definitionAt('destination,namespace')}, ${source}) = ${name})`,
+  });
 }
 
 function withInstance(db: Database) {

@@ -2,11 +2,11 @@ import { sql } from 'kysely';
 import { alreadyExists, notFound, quotaExceeded } from '../../domain/errors.ts';
 import { editionQuotas } from '../../domain/instance.ts';
 import type { PageQuery } from '../../domain/page.ts';
-import { liveRunStatuses } from '../../domain/record.ts';
 import { refusing } from '../constraint.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import type { NamespaceWithInstance } from './namespace.ts';
 import type { NewRepository, RepositoryRow, RepositoryUpdate } from '../tables/repository.ts';
+import { definitionAt, placeUse } from './place-use.ts';
 
 /** A repository with the names and ids of what it is in, and its code source. */
 export interface RepositoryWithPlace extends RepositoryRow {
@@ -122,35 +122,14 @@ export async function deleteRepository(db: Database, id: string): Promise<void> 
 }
 
 /** What keeps a repository from being deleted, in words; undefined when nothing does. */
-export async function repositoryUse(
+export function repositoryUse(
   db: Database,
   { id, instance_id: instanceId, namespace, name }: RepositoryWithPlace,
 ): Promise<string | undefined> {
-  const run = await db
-    .selectFrom('run')
-    .select('number')
-    .where('repository_id', '=', id)
-    .where('status', 'in', liveRunStatuses)
-    .executeTakeFirst();
-  if (run !== undefined) return `run #${run.number} works in it`;
-  const chain = await db
-    .selectFrom('chain')
-    .select('name')
-    .where('instance_id', '=', instanceId)
-    .where(
-      sql<boolean>`definition #>> '{scope,namespace}' = ${namespace} and definition #>> '{scope,repository}' = ${name}`,
-    )
-    .executeTakeFirst();
-  if (chain !== undefined) return `the chain "${chain.name}" names it`;
-  const rule = await db
-    .selectFrom('replication_rule')
-    .select('name')
-    .where('instance_id', '=', instanceId)
-    .where(
-      sql<boolean>`definition #>> '{source,namespace}' = ${namespace} and definition #>> '{source,repository}' = ${name}`,
-    )
-    .executeTakeFirst();
-  return rule === undefined ? undefined : `the replication rule "${rule.name}" names it`;
+  const isNamed = (part: 'scope' | 'source') =>
+    sql<boolean>`instance_id = ${instanceId} and ${definitionAt(`${part},namespace`)} = ${namespace}
+      and ${definitionAt(`${part},repository`)} = ${name}`;
+  return placeUse(db, { run: sql<boolean>`repository_id = ${id}`, chain: isNamed('scope'), rule: isNamed('source') });
 }
 
 /** A repository of a managed registry as deleting its images needs it. */
