@@ -34,21 +34,27 @@ const access = {
 };
 
 describe('the machine’s way to Debian', () => {
-  test('is its own mirror of each suite, and the public one for the others', () => {
+  test('is its own mirror of each suite, and for the others that of another release', () => {
     const targets = [
       'Packages Debian bookworm main http://mirror.example/debian/',
       'Packages Debian bookworm contrib http://other.example/debian/',
       'DEP-11 Debian bookworm main http://dep11.example/debian/',
       'Packages Debian bookworm main http://second.example/debian/',
-      'Packages Debian bookworm-security main http://mirror.example/debian-security/',
-      'Packages nodesource nodistro main https://deb.nodesource.com/node_20.x/',
+      'Packages Debian trixie-security main http://mirror.example/debian-security/',
+      'Packages nodesource nodistro main https://nodesource.example/node_20.x/',
       '',
     ].join('\n');
     expect(mirrorsFrom(targets)).toEqual({
       bookworm: 'http://mirror.example/debian/',
-      'bookworm-updates': 'http://deb.debian.org/debian/',
+      'bookworm-updates': 'http://mirror.example/debian/',
       'bookworm-security': 'http://mirror.example/debian-security/',
     });
+  });
+
+  test('is told in one sentence when apt knows no Debian at all', () => {
+    expect(() => mirrorsFrom('Packages Ubuntu noble main http://mirror.example/ubuntu/\n')).toThrow(
+      'apt on this machine names no mirror for bookworm: add one',
+    );
   });
 
   test('passes apt’s proxies on, those for one host too', () => {
@@ -56,13 +62,13 @@ describe('the machine’s way to Debian', () => {
       'Acquire "";',
       'Acquire::http "";',
       'Acquire::http::Proxy "http://proxy.example:3128";',
-      'Acquire::http::Proxy::deb.debian.org "DIRECT";',
+      'Acquire::http::Proxy::mirror.example "DIRECT";',
       'Acquire::https::Proxy "";',
       'Acquire::Retries "3";',
     ].join('\n');
     expect(proxyOptionsFrom(dump)).toEqual([
       'Acquire::http::Proxy "http://proxy.example:3128";',
-      'Acquire::http::Proxy::deb.debian.org "DIRECT";',
+      'Acquire::http::Proxy::mirror.example "DIRECT";',
     ]);
   });
 
@@ -109,7 +115,9 @@ async function machine(
   mmdebstrap = makesTree,
 ): Promise<Parameters<typeof makeBaseImages>[0] & { readonly lines: string[] }> {
   const programs = {
-    'apt-get': 'echo "Packages Debian bookworm main http://mirror.example/debian/"',
+    'apt-get': ['debian', 'debian-security']
+      .map((name) => `echo "Packages Debian ${name.replace('debian', 'bookworm')} main http://mirror.example/${name}/"`)
+      .join('\n'),
     'apt-config': 'true',
     'apt-helper': 'echo "Date: Fri, 20 Nov 2026 02:11:10 UTC" > "$3"',
     unshare: 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',

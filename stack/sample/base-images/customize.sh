@@ -1,13 +1,8 @@
 #!/bin/sh
-# mmdebstrap runs this last, with the new root file system as $1: what belongs to the building machine goes, so that the
-# image names public mirrors only and two machines make the same bytes.
+# mmdebstrap runs this last, with the new root file system as $1: what belongs to the building machine goes. The mirrors stay, so
+# that a build in a closed network reaches the same ones.
 set -eu
 root=$1
-cat > "$root/etc/apt/sources.list" <<'EOF'
-deb http://deb.debian.org/debian bookworm main
-deb http://deb.debian.org/debian bookworm-updates main
-deb http://deb.debian.org/debian-security bookworm-security main
-EOF
 rm -f "$root/etc/apt/apt.conf.d/99mmdebstrap" "$root/etc/resolv.conf" "$root/etc/hostname"
 # apt makes its folders again when it needs them; who owns them here would depend on where the tree was made.
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/var/cache/debconf/*-old "$root"/var/cache/ldconfig/aux-cache

@@ -10,12 +10,6 @@ export const RELEASE = 'bookworm';
 export type Suite = typeof RELEASE | `${typeof RELEASE}-updates` | `${typeof RELEASE}-security`;
 export type Architecture = 'amd64' | 'arm64';
 
-const PUBLIC_MIRRORS: Readonly<Record<Suite, string>> = {
-  bookworm: 'http://deb.debian.org/debian/',
-  'bookworm-updates': 'http://deb.debian.org/debian/',
-  'bookworm-security': 'http://deb.debian.org/debian-security/',
-};
-
 /** The script that leaves nothing of this machine in the tree; part of what an image is made from. */
 export const CUSTOMIZE_SCRIPT = join(import.meta.dirname, 'customize.sh');
 
@@ -47,15 +41,30 @@ export interface RunContext {
 /** Lines of `apt-get indextargets` in this format are what `mirrorsFrom` reads. */
 const TARGET_FORMAT = '$(CREATED_BY) $(ORIGIN) $(CODENAME) $(COMPONENT) $(REPO_URI)';
 
-/** The machine's own mirror of each suite, Debian's public one where it has none. */
+/** The machine's own mirror of each suite; for one it does not use, its mirror of another Debian release holds that too. */
 export function mirrorsFrom(indexTargets: string): Record<Suite, string> {
-  const mirrors = { ...PUBLIC_MIRRORS };
-  for (const line of indexTargets.split('\n').toReversed()) {
-    const [createdBy, origin, codename, component, uri] = line.split(' ');
-    const isOurs = createdBy === 'Packages' && origin === 'Debian' && component === 'main';
-    if (isOurs && uri !== undefined && isSuite(codename)) mirrors[codename] = uri;
-  }
-  return mirrors;
+  const targets = indexTargets
+    .split('\n')
+    .map((line) => line.split(' '))
+    .filter(
+      ([createdBy, origin, , component]) => createdBy === 'Packages' && origin === 'Debian' && component === 'main',
+    )
+    .map(([, , codename = '', , uri = '']) => ({ codename, uri }));
+  const mirrorOf = (suite: Suite): string => {
+    const isSecurity = suite.endsWith('-security');
+    const target =
+      targets.find(({ codename }) => codename === suite) ??
+      targets.find(({ codename }) => codename.endsWith('-security') === isSecurity);
+    if (target !== undefined) return target.uri;
+    throw new StackError(
+      `The base images are made from Debian's packages, and apt on this machine names no mirror for ${suite}: add one to /etc/apt/sources.list.d and run apt-get update.`,
+    );
+  };
+  return {
+    bookworm: mirrorOf('bookworm'),
+    'bookworm-updates': mirrorOf('bookworm-updates'),
+    'bookworm-security': mirrorOf('bookworm-security'),
+  };
 }
 
 /** `Acquire::http::Proxy "…"` lines of `apt-config dump`, per host ones too. */
@@ -167,8 +176,4 @@ async function command(
     ...limits,
   });
   return stdout;
-}
-
-function isSuite(name: string | undefined): name is Suite {
-  return name !== undefined && Object.hasOwn(PUBLIC_MIRRORS, name);
 }
