@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startChild } from '../../stack/child.ts';
+import { waitFor } from '../../stack/wait.ts';
 import { claimHome, stopStrays, strays } from '../../stack/sweep.ts';
 
 let home: string;
@@ -68,4 +69,15 @@ test('a folder that is free again has no mark of its last owner', async () => {
   await release();
 
   await expect(stat(join(home, 'stack.pid'))).rejects.toThrow('ENOENT');
+});
+
+test('a part ends when its supervisor is killed, with nobody left to stop it', async () => {
+  const script = join(import.meta.dirname, '..', 'fixtures', 'stack', 'supervised-process.ts');
+  const supervisor = spawn(process.execPath, [script, home], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(supervisor.stdout, 'data');
+  expect(await strays({ home })).toHaveLength(1);
+
+  supervisor.kill('SIGKILL');
+
+  await waitFor(async () => (await strays({ home })).length === 0, AbortSignal.timeout(5_000));
 });
