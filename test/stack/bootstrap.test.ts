@@ -13,9 +13,7 @@ test('a script runs on the pinned Node with its arguments, is asked to stop with
   const ended = once(child, 'exit');
   let said = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
-  await waitFor(async () => said.endsWith('\n'), AbortSignal.timeout(10_000));
-
-  child.kill('SIGTERM');
+  await waitFor(async () => said.endsWith('\n'), AbortSignal.timeout(10_000)).finally(() => child.kill('SIGTERM'));
 
   expect(await ended).toEqual([7, null]);
   expect(said).toBe('v24 --no-sample a b\n');

@@ -74,10 +74,12 @@ test('a folder that is free again has no mark of its last owner', async () => {
 test('a part ends when its supervisor is killed, with nobody left to stop it', async () => {
   const script = join(import.meta.dirname, '..', 'fixtures', 'stack', 'supervised-process.ts');
   const supervisor = spawn(process.execPath, [script, home], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(supervisor.stdout, 'data');
-  expect(await strays({ home })).toHaveLength(1);
-
-  supervisor.kill('SIGKILL');
+  try {
+    const part = Number((await once(supervisor.stdout, 'data')).join('').trim());
+    await waitFor(async () => (await strays({ home })).includes(part), AbortSignal.timeout(5_000));
+  } finally {
+    supervisor.kill('SIGKILL');
+  }
 
   await waitFor(async () => (await strays({ home })).length === 0, AbortSignal.timeout(5_000));
 });
