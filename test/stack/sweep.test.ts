@@ -82,4 +82,5 @@ test('a part ends when its supervisor is killed, with nobody left to stop it', a
   }
 
   await waitFor(async () => (await strays({ home })).length === 0, AbortSignal.timeout(5_000));
+  expect(await strays({ home })).toEqual([]);
 });
