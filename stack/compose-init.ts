@@ -17,7 +17,8 @@ async function main(): Promise<void> {
     return;
   }
   const lines = [
-    '# The address under which people, registries and builders reach this machine; not localhost.',
+    '# The address under which people, registries and builders reach this machine. A name, neither localhost nor an IP address:',
+    '# containers must reach it too, and Trivy refuses to log in at an address of a private network.',
     '#SLIPWAY_URL=http://slipway.example:8080',
     `POSTGRES_PASSWORD=${passwords.postgres}`,
     `OBJECT_STORE_ACCESS_KEY=${passwords.objectStoreAccessKey}`,
