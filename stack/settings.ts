@@ -75,6 +75,14 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
   };
 }
 
+/** Building containers needs root on this machine; a daemon somewhere else needs nobody here. Throws StackError. */
+export function assertMayBuild({ outside }: Pick<StackSettings, 'outside'>, uid: number | undefined): void {
+  if (uid === 0 || outside.buildkitAddress !== undefined) return;
+  throw new StackError(
+    'The build daemon of npm start mounts file systems and makes networks, which only root may: run npm start as root, or name a BuildKit daemon in SLIPWAY_BUILDKIT_ADDRESS.',
+  );
+}
+
 function outsideObjectStore(env: z.infer<typeof environmentSchema>): ObjectStoreAccess | undefined {
   const endpoint = env.SLIPWAY_OBJECT_STORE_ENDPOINT;
   if (endpoint === undefined) return undefined;

@@ -9,7 +9,7 @@ import { ensureEmulation } from './emulation.ts';
 import { type Keys, openKeys } from './keys.ts';
 import { type Addresses, addressesOf, apiPart, outerParts, type PartsContext, workerPart } from './parts.ts';
 import { choosePorts, type Ports } from './ports.ts';
-import type { StackSettings } from './settings.ts';
+import { assertMayBuild, type StackSettings } from './settings.ts';
 import { removeStackFile, stackFileOf, writeStackFile } from './stack-file.ts';
 import { StackError } from './stack-error.ts';
 import { createSupervisor, type Part, type Supervisor } from './supervisor.ts';
@@ -48,6 +48,7 @@ export interface Stack {
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { settings } = options;
+  assertMayBuild(settings, process.getuid?.());
   await prepareHome(settings.home);
   const release = await claimHome(settings.home);
   await removeStackFile(settings.home);
