@@ -91,7 +91,6 @@ export interface ChainSnapshot {
   readonly id: string | null;
   readonly name: string | null;
   readonly version: number | null;
-  readonly isBuildOn: boolean;
   readonly scan: ScanPolicy | null;
   readonly isReplicateOn: boolean;
   readonly isTriggerOn: boolean;

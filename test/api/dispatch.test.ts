@@ -64,7 +64,6 @@ describe('a push of a commit', () => {
       repository: { namespace: repository.namespace, name: 'app', region: 'cn-hangzhou' },
       chain: {
         id: chainId,
-        isBuildOn: true,
         isReplicateOn: true,
         replicationRules: [{ id: copyId }],
         triggers: [{ id: triggerId, name: 'deploy', condition: { kind: 'all' } }],
@@ -256,7 +255,7 @@ describe('where a run belongs', () => {
       trigger_snapshots: [],
       workflow_id: `build/${run?.build_id}`,
       input: {
-        chain: { id: null, isBuildOn: true, scan: null, isReplicateOn: false, isTriggerOn: false, triggers: [] },
+        chain: { id: null, scan: null, isReplicateOn: false, isTriggerOn: false, triggers: [] },
       },
     });
   });

@@ -177,7 +177,7 @@ describe('a Record', () => {
         { name: 'replicate' },
         { name: 'trigger' },
       ],
-      snapshot: { chain: { id: chainId, version: 1, isBuildOn: true }, rule: { ref: { name: 'main' } } },
+      snapshot: { chain: { id: chainId, version: 1 }, rule: { ref: { name: 'main' } } },
       temporal: { workflowId: `chain/${chainId}/manual/${id}`, url: null },
     });
     const events = await world.call('GET', `/v1/runs/${id}/events?limit=2`);

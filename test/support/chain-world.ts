@@ -45,7 +45,6 @@ export function chainInput(change: Partial<DeliveryChainInput> = {}): DeliveryCh
       id: 'chi-1',
       name: 'web',
       version: 1,
-      isBuildOn: true,
       scan: scanPolicySchema.parse({
         strategy: 'blocking',
         severity: 'high',
