@@ -9,9 +9,7 @@ export interface RecordDeps {
 }
 
 /** Times are the workflow's own, in milliseconds since 1970: a late write still says when it happened. */
-export interface StepInput {
-  readonly runId: string;
-  readonly attempt: number;
+export interface StepNote {
   readonly name: StepName;
   readonly state: StepState;
   readonly why: SkipReason | null;
@@ -20,6 +18,12 @@ export interface StepInput {
   /** null: the step never began. */
   readonly startedAtMs: number | null;
   readonly atMs: number;
+}
+
+export interface StepsInput {
+  readonly runId: string;
+  readonly attempt: number;
+  readonly steps: readonly StepNote[];
 }
 
 export interface RunEndInput {
@@ -36,9 +40,11 @@ export function createRecordActivities({ db }: RecordDeps) {
     async startRun({ runId, atMs }: { runId: string; atMs: number }): Promise<void> {
       await recordRunStart(db, { runId, at: new Date(atMs) });
     },
-    async recordStep({ startedAtMs, atMs, ...step }: StepInput): Promise<void> {
-      const startedAt = startedAtMs === null ? null : new Date(startedAtMs);
-      await recordStep(db, { ...step, startedAt, at: new Date(atMs) });
+    async recordSteps({ runId, attempt, steps }: StepsInput): Promise<void> {
+      for (const { startedAtMs, atMs, ...step } of steps) {
+        const startedAt = startedAtMs === null ? null : new Date(startedAtMs);
+        await recordStep(db, { runId, attempt, ...step, startedAt, at: new Date(atMs) });
+      }
     },
     async recordImages({ runId, images }: { runId: string; images: RunImages }): Promise<void> {
       await recordRunImages(db, { runId, images });

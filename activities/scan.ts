@@ -25,25 +25,22 @@ export interface ScanDeps {
   readonly clock: () => Date;
 }
 
-export interface OpenScanInput {
+/** The one scan of a run's attempt. */
+export interface RunScan {
   readonly runId: string;
   readonly attempt: number;
   readonly repository: RepositoryRef;
+  /** Of the image, all architectures together. */
   readonly digest: string;
   readonly engine: ScanPolicy['engine'];
 }
 
-export interface ScanImageInput {
-  readonly runId: string;
-  readonly attempt: number;
-  readonly scanId: string;
-  readonly repository: RepositoryRef;
+export interface ScanImageInput extends RunScan {
   readonly image: PlatformImage;
   readonly policy: ScanPolicy;
 }
 
-export interface CloseScanInput {
-  readonly scanId: string;
+export interface CloseScanInput extends RunScan {
   readonly verdict: 'passed' | 'denied' | 'error';
   readonly reason: Reason | null;
 }
@@ -62,16 +59,12 @@ const loginReserveSeconds = 120;
 export function createScanActivities(deps: ScanDeps) {
   const { db, clock } = deps;
   return {
-    /** The scan of this run and attempt, made when it is not there. */
-    async openScan({ repository, ...scan }: OpenScanInput): Promise<{ scanId: string }> {
-      return { scanId: await openRunScan(db, { ...scan, repositoryId: repository.id, at: clock() }) };
-    },
-
     /**
-     * Scans one architecture by digest. The engine's own failure is `scan.engine_failed`, which the workflow counts against the
+     * Scans one architecture by digest, as part of the run's scan. The engine's own failure is `scan.engine_failed`, which the workflow counts against the
      * policy's retries; whatever else goes wrong is thrown and tried again. No failure looks like an empty result.
      */
-    async scanImage(input: ScanImageInput): Promise<ScanSummary> {
+    async scanImage(call: ScanImageInput): Promise<ScanSummary> {
+      const input = { ...call, scanId: await openScan(deps, call) };
       await noteScanStatus(db, { scanId: input.scanId, status: 'scanning' });
       await recordPlatform(deps, input, { state: 'running', reason: null, result: null });
       return heartbeating(async (signal) => {
@@ -85,8 +78,10 @@ export function createScanActivities(deps: ScanDeps) {
       });
     },
 
-    async closeScan(input: CloseScanInput): Promise<void> {
-      await closeRunScan(db, { ...input, at: clock() });
+    async closeScan({ verdict, reason, ...scan }: CloseScanInput): Promise<{ scanId: string }> {
+      const scanId = await openScan(deps, scan);
+      await closeRunScan(db, { scanId, verdict, reason, at: clock() });
+      return { scanId };
     },
 
     /** Keeps a denied image under tags of its own, one per tag of the run; they start, replicate and trigger nothing. */
@@ -105,7 +100,14 @@ export function createScanActivities(deps: ScanDeps) {
   };
 }
 
-async function examine(deps: ScanDeps, input: ScanImageInput, signal: AbortSignal): Promise<ImageScan> {
+/** The scan's id; made when it is not there. */
+function openScan({ db, clock }: ScanDeps, { runId, attempt, repository, digest, engine }: RunScan): Promise<string> {
+  return openRunScan(db, { runId, attempt, repositoryId: repository.id, digest, engine, at: clock() });
+}
+
+type OpenedScan = ScanImageInput & { readonly scanId: string };
+
+async function examine(deps: ScanDeps, input: OpenedScan, signal: AbortSignal): Promise<ImageScan> {
   const { repository, image, policy } = input;
   const path = `${repository.namespace}/${repository.name}`;
   const ttlSeconds = policy.timeoutSeconds + loginReserveSeconds;
@@ -128,7 +130,7 @@ async function examine(deps: ScanDeps, input: ScanImageInput, signal: AbortSigna
 /** Says on the Record why the scan waits, and throws what is tried again. */
 async function waitWith(
   deps: ScanDeps,
-  input: ScanImageInput,
+  input: OpenedScan,
   { error, signal }: { error: unknown; signal: AbortSignal },
 ): Promise<never> {
   signal.throwIfAborted();
@@ -137,7 +139,7 @@ async function waitWith(
   throw error;
 }
 
-async function noteRetry(deps: ScanDeps, input: ScanImageInput, reason: Reason): Promise<void> {
+async function noteRetry(deps: ScanDeps, input: OpenedScan, reason: Reason): Promise<void> {
   await noteScanStatus(deps.db, { scanId: input.scanId, status: 'retrying' });
   await recordPlatform(deps, input, { state: 'running', reason, result: null });
 }
@@ -148,7 +150,7 @@ function messageOf(error: unknown): string {
 
 async function keep(
   deps: ScanDeps,
-  input: ScanImageInput,
+  input: OpenedScan,
   { scan, signal }: { scan: ImageScan; signal: AbortSignal },
 ): Promise<ScanSummary> {
   const { scanId, image, policy } = input;
@@ -200,7 +202,7 @@ const noReport = { report_key: null, report_sha256: null, sbom_key: null, sbom_s
 
 async function storeReport(
   { objectStore }: ScanDeps,
-  { scanId, image }: ScanImageInput,
+  { scanId, image }: OpenedScan,
   { scan, signal }: { scan: Extract<ImageScan, { kind: 'scanned' }>; signal: AbortSignal },
 ) {
   const key = `reports/${scanId}/${image.platform.replaceAll('/', '-')}`;
@@ -216,7 +218,7 @@ function sha256(bytes: Uint8Array): string {
 
 function recordPlatform(
   { db, clock }: ScanDeps,
-  { runId, attempt, image }: ScanImageInput,
+  { runId, attempt, image }: OpenedScan,
   child: { state: StepState; reason: Reason | null; result: unknown },
 ): Promise<void> {
   return recordChild(db, { runId, attempt, step: 'scan', key: image.platform, ...child, at: clock() });

@@ -14,8 +14,8 @@ const heartbeat = { heartbeatTimeout: '30s' } as const satisfies ActivityOptions
 const minuteMs = 60_000;
 
 /** The Record: bounded per attempt only. */
-export const { startRun, recordStep, recordImages, endRun } = proxyActivities<
-  Pick<Activities, 'startRun' | 'recordStep' | 'recordImages' | 'endRun'>
+export const { startRun, recordSteps, recordImages, endRun } = proxyActivities<
+  Pick<Activities, 'startRun' | 'recordSteps' | 'recordImages' | 'endRun'>
 >({
   taskQueue: taskQueues.control,
   startToCloseTimeout: '10s',
@@ -29,9 +29,9 @@ export const { setDelivery } = proxyActivities<Pick<Activities, 'setDelivery'>>(
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },
 });
 
-/** Short writes that start a step's own rows. */
+/** Short writes that start or end a step's own rows. */
 export function controlActivities(timings: RunTimings) {
-  return proxyActivities<Pick<Activities, 'openScan' | 'closeScan' | 'openDeliveries'>>({
+  return proxyActivities<Pick<Activities, 'closeScan' | 'openDeliveries'>>({
     taskQueue: taskQueues.control,
     startToCloseTimeout: '10s',
     scheduleToCloseTimeout: timings.deadlineMs,

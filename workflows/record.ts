@@ -10,7 +10,8 @@ import type { DeliveryChainInput, RunEnd, StepOutcome } from '../domain/chain.ts
 import type { Reason } from '../domain/errors.ts';
 import { failureReason, successReason } from '../domain/record.ts';
 import type { RunResult, RunTotals, SkipReason, StepName, StepState } from '../domain/record.ts';
-import { endRun, recordStep, startRun } from './activities.ts';
+import type { StepNote } from '../activities/record.ts';
+import { endRun, recordSteps, startRun } from './activities.ts';
 
 /**
  * Does one step's work between its two records: `running`, then how it ended. Instead of work it takes the reason why there is none;
@@ -63,8 +64,8 @@ export async function recordRun(
     replicate: 'skipped',
     trigger: 'skipped',
   };
-  const notes = createNotes();
-  const step = createStep(input, { notes, states });
+  const notes = createNotes(input);
+  const step = createStep({ notes, states });
   const startedMs = Date.now();
   const root = CancellationScope.current();
   const work = new CancellationScope({ cancellable: true, timeout: input.timings.deadlineMs });
@@ -73,7 +74,7 @@ export async function recordRun(
     await unstoppable(() => endRun({ runId: input.runId, attempt: input.attempt, result, reason, atMs: Date.now() }));
     return { result, reason, steps: states };
   };
-  notes.add(() => startRun({ runId: input.runId, atMs: startedMs }));
+  notes.start(startedMs);
   try {
     const told = await work.run(() => story(step));
     return await end(
@@ -103,27 +104,41 @@ export async function recordRun(
 
 /** Writes of the Record that go on while the chain goes on: its pace is not theirs. All have landed before the run ends. */
 interface Notes {
-  add(write: () => Promise<void>): void;
+  start(atMs: number): void;
+  /** A step's end waits for what comes next, the following step or the run's end, and is written together with it. */
+  add(note: StepNote): void;
   landed(): Promise<unknown>;
 }
 
-function createNotes(): Notes {
+function createNotes({ runId, attempt }: DeliveryChainInput): Notes {
   const writes: Promise<void>[] = [];
+  let steps: StepNote[] = [];
+  const write = (work: () => Promise<void>) => {
+    const written = unstoppable(work);
+    // What fails here fails in `landed`; until then nobody listens.
+    written.catch(() => undefined);
+    writes.push(written);
+  };
+  const flush = () => {
+    if (steps.length === 0) return;
+    const noted = steps;
+    steps = [];
+    write(() => recordSteps({ runId, attempt, steps: noted }));
+  };
   return {
-    add: (write) => {
-      const written = unstoppable(write);
-      // What fails here fails in `landed`; until then nobody listens.
-      written.catch(() => undefined);
-      writes.push(written);
+    start: (atMs) => write(() => startRun({ runId, atMs })),
+    add: (note) => {
+      steps.push(note);
+      if (note.state === 'running') flush();
     },
-    landed: () => Promise.all(writes),
+    landed: () => {
+      flush();
+      return Promise.all(writes);
+    },
   };
 }
 
-function createStep(
-  { runId, attempt }: DeliveryChainInput,
-  { notes, states }: { notes: Notes; states: Record<StepName, StepState> },
-): Step {
+function createStep({ notes, states }: { notes: Notes; states: Record<StepName, StepState> }): Step {
   const startedMs: Partial<Record<StepName, number>> = {};
   const write = (name: StepName, state: StepState, outcome: Partial<StepOutcome<unknown>> = {}) => {
     states[name] = state;
@@ -131,7 +146,7 @@ function createStep(
     const atMs = Date.now();
     if (state === 'running') startedMs[name] = atMs;
     const startedAtMs = startedMs[name] ?? null;
-    notes.add(() => recordStep({ runId, attempt, name, state, why, reason, result, startedAtMs, atMs }));
+    notes.add({ name, state, why, reason, result, startedAtMs, atMs });
   };
   async function step<Outcome extends StepOutcome<unknown>>(
     name: StepName,

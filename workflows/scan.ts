@@ -1,5 +1,6 @@
 import { ActivityFailure, ApplicationFailure, CancellationScope, sleep } from '@temporalio/workflow';
 import type { PlatformImage } from '../domain/build.ts';
+import type { RunScan } from '../activities/scan.ts';
 import type { DeliveryChainInput, RunImages, StepOutcome } from '../domain/chain.ts';
 import type { Reason } from '../domain/errors.ts';
 import { addCounts, judge } from '../domain/scan.ts';
@@ -43,19 +44,12 @@ export type ScanOutcome = JudgedOutcome | DeniedOutcome;
  */
 export async function runScan(input: DeliveryChainInput, policy: ScanPolicy, images: RunImages): Promise<ScanOutcome> {
   const { runId, attempt, repository, timings } = input;
-  const control = controlActivities(timings);
-  const { scanId } = await control.openScan({
-    runId,
-    attempt,
-    repository,
-    digest: images.digest,
-    engine: policy.engine,
-  });
-  const scanned = await scanAll(input, policy, { scanId, platforms: images.platforms });
+  const scan: RunScan = { runId, attempt, repository, digest: images.digest, engine: policy.engine };
+  const close = (verdict: ScanResult['verdict'], reason: Reason | null) =>
+    CancellationScope.nonCancellable(() => controlActivities(timings).closeScan({ ...scan, verdict, reason }));
+  const scanned = await scanAll(input, policy, { scan, platforms: images.platforms });
   if (scanned.kind === 'error') {
-    await CancellationScope.nonCancellable(() =>
-      control.closeScan({ scanId, verdict: 'error', reason: scanned.reason }),
-    );
+    const { scanId } = await close('error', scanned.reason);
     if (policy.strategy === 'blocking')
       throw ApplicationFailure.nonRetryable(scanned.reason.text, scanned.reason.code, scanned.reason.params);
     return {
@@ -65,10 +59,8 @@ export async function runScan(input: DeliveryChainInput, policy: ScanPolicy, ima
     };
   }
   const verdict = judge(scanned.summaries, policy);
-  await CancellationScope.nonCancellable(() =>
-    control.closeScan({ scanId, verdict: verdict.kind, reason: verdict.reason }),
-  );
   if (verdict.kind === 'denied') {
+    const { scanId } = await close('denied', verdict.reason);
     const block = await CancellationScope.nonCancellable(() => carryOutBlock(input, policy, images));
     const outcome = outcomeOf(scanId, scanned.summaries, {
       verdict: 'denied',
@@ -84,11 +76,11 @@ export async function runScan(input: DeliveryChainInput, policy: ScanPolicy, ima
       result: { ...outcome.result, ...block },
     };
   }
-  return outcomeOf(scanId, scanned.summaries, {
-    verdict: 'passed',
-    rule: null,
-    ...(await releaseTags(input, policy, images)),
-  });
+  const [{ scanId }, released] = await Promise.all([
+    close('passed', verdict.reason),
+    releaseTags(input, policy, images),
+  ]);
+  return outcomeOf(scanId, scanned.summaries, { verdict: 'passed', rule: null, ...released });
 }
 
 type Scanned =
@@ -98,9 +90,9 @@ type Scanned =
 async function scanAll(
   input: DeliveryChainInput,
   policy: ScanPolicy,
-  { scanId, platforms }: { scanId: string; platforms: readonly PlatformImage[] },
+  { scan, platforms }: { scan: RunScan; platforms: readonly PlatformImage[] },
 ): Promise<Scanned> {
-  const scans = await Promise.allSettled(platforms.map((image) => scanOne(input, policy, { scanId, image })));
+  const scans = await Promise.allSettled(platforms.map((image) => scanOne(input, policy, { scan, image })));
   const failed = scans.find((scan) => scan.status === 'rejected');
   // A cancellation is no scan result: reasonOf throws it on.
   if (failed !== undefined) return { kind: 'error', reason: reasonOf('scan', failed.reason) };
@@ -114,12 +106,12 @@ async function scanAll(
 async function scanOne(
   input: DeliveryChainInput,
   policy: ScanPolicy,
-  { scanId, image }: { scanId: string; image: PlatformImage },
+  { scan, image }: { scan: RunScan; image: PlatformImage },
 ): Promise<ScanSummary> {
-  const { runId, attempt, repository, timings } = input;
+  const { timings } = input;
   for (let failures = 0; ; failures += 1) {
     try {
-      return await scanActivities(timings, policy).scanImage({ runId, attempt, scanId, repository, image, policy });
+      return await scanActivities(timings, policy).scanImage({ ...scan, image, policy });
     } catch (error) {
       if (!isEngineFailure(error) || failures >= policy.retries) throw error;
       await sleep(timings.retryInitialMs * 2 ** failures);

@@ -8,6 +8,7 @@ import {
   newScanWorld,
   now,
   openScan,
+  runScan,
   scanInput,
   scanned,
   type ScanWorld,
@@ -55,10 +56,7 @@ test('a scan keeps report and SBOM with their hashes, every finding, and answers
   const found = [finding('high', { cve: 'CVE-2024-0001' }), finding('low', { cve: 'CVE-2024-0002', fixed: null })];
   world.imageScan.mockResolvedValue(scanned({ findings: found }));
 
-  const summary = await runActivity(
-    world.activities.scanImage,
-    scanInput(world, scanId, { cveList: ['CVE-2024-0002'] }),
-  );
+  const summary = await runActivity(world.activities.scanImage, scanInput(world, { cveList: ['CVE-2024-0002'] }));
   expect(summary).toEqual({
     platform: 'linux/amd64',
     digest: `sha256:${'b'.repeat(64)}`,
@@ -113,7 +111,7 @@ test('a scan keeps report and SBOM with their hashes, every finding, and answers
 test('a scan made twice replaces its findings and leaves other architectures alone', async () => {
   const world = await newScanWorld(database.db);
   const scanId = await openScan(world);
-  const input = scanInput(world, scanId);
+  const input = scanInput(world);
   const arm = { ...input, image: world.run.images.platforms[1] ?? input.image };
   const armFinding = { ...finding('low', { cve: 'CVE-2024-0009' }), platform: 'linux/arm64' };
   world.imageScan
@@ -135,9 +133,8 @@ test('a scan made twice replaces its findings and leaves other architectures alo
 
 test('the scanner gets a login that may only pull this repository, and ends soon after the scan', async () => {
   const world = await newScanWorld(database.db);
-  const scanId = await openScan(world);
   world.imageScan.mockResolvedValue(scanned());
-  await runActivity(world.activities.scanImage, scanInput(world, scanId, { timeoutSeconds: 60 }));
+  await runActivity(world.activities.scanImage, scanInput(world, { timeoutSeconds: 60 }));
   const { instance, namespace } = world.run.repository;
   const path = `${namespace}/app`;
   expect(world.login).toHaveBeenCalledWith(instance, [{ repository: path, actions: ['pull'] }], 180);
@@ -154,7 +151,7 @@ test('a failure of the engine is told to the workflow as one, and stands on the 
   const scanId = await openScan(world);
   world.imageScan.mockRejectedValue(new Error('Trivy ended with 1: context deadline exceeded'));
   const text = 'The scan engine could not examine linux/amd64: Trivy ended with 1: context deadline exceeded';
-  await expect(runActivity(world.activities.scanImage, scanInput(world, scanId))).rejects.toMatchObject({
+  await expect(runActivity(world.activities.scanImage, scanInput(world))).rejects.toMatchObject({
     type: 'scan.engine_failed',
     nonRetryable: true,
     message: text,
@@ -171,7 +168,7 @@ test('a store that fails is no failure of the engine: the error is thrown as it 
   world.imageScan.mockResolvedValue(scanned());
   const down = new Error('connect ECONNREFUSED 127.0.0.1:9000');
   world.objectPut.mockRejectedValue(down);
-  await expect(runActivity(world.activities.scanImage, scanInput(world, scanId))).rejects.toBe(down);
+  await expect(runActivity(world.activities.scanImage, scanInput(world))).rejects.toBe(down);
   expect(await childRows(world)).toMatchObject([
     { state: 'running', reason: { text: 'Waiting to try again: connect ECONNREFUSED 127.0.0.1:9000' } },
   ]);
@@ -182,7 +179,7 @@ test('without data the image is unscannable, and there is no report', async () =
   const world = await newScanWorld(database.db);
   const scanId = await openScan(world);
   world.imageScan.mockResolvedValue({ kind: 'data_missing', engineVersion: '0.74.0' });
-  expect(await runActivity(world.activities.scanImage, scanInput(world, scanId))).toMatchObject({
+  expect(await runActivity(world.activities.scanImage, scanInput(world))).toMatchObject({
     unscannable: 'data_missing',
     engine: { version: '0.74.0', dataUpdatedAt: null },
   });
@@ -195,23 +192,21 @@ test.each([
   ['2026-11-18T11:59:00Z', 'data_too_old'],
 ])('with 72 hours allowed, data of %s makes an image unscannable: %s', async (updatedAt, expected) => {
   const world = await newScanWorld(database.db);
-  const scanId = await openScan(world);
   const fresh = scanned();
   world.imageScan.mockResolvedValue({ ...fresh, database: { ...fresh.database, updatedAt: new Date(updatedAt) } });
-  expect(await runActivity(world.activities.scanImage, scanInput(world, scanId))).toMatchObject({
+  expect(await runActivity(world.activities.scanImage, scanInput(world))).toMatchObject({
     unscannable: expected,
   });
 });
 
 test('a silent scan beats, hears the cancellation, and writes nothing after it', async () => {
   const world = await newScanWorld(database.db);
-  const scanId = await openScan(world);
   const environment = newActivityEnvironment();
   world.imageScan.mockImplementation(
     ({ signal }) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
   );
   const beat = new Promise((resolve) => environment.once('heartbeat', resolve));
-  const scan = runActivity(world.activities.scanImage, scanInput(world, scanId), environment);
+  const scan = runActivity(world.activities.scanImage, scanInput(world), environment);
   await beat;
   environment.cancel('CANCELLED');
   await expect(scan).rejects.toMatchObject({ name: 'CancelledFailure' });
@@ -226,8 +221,8 @@ test.each([
   const world = await newScanWorld(database.db);
   const scanId = await openScan(world);
   const reason = { code: 'scan.denied', params: {}, text: 'Blocked' };
-  await runActivity(world.activities.closeScan, { scanId, verdict, reason });
-  await runActivity(world.activities.closeScan, { scanId, verdict: 'passed', reason: null });
+  await runActivity(world.activities.closeScan, { ...runScan(world.run), verdict, reason });
+  await runActivity(world.activities.closeScan, { ...runScan(world.run), verdict: 'passed', reason: null });
   expect(await scanRow(scanId)).toMatchObject({ status, verdict, reason, ended_at: now });
 });
 

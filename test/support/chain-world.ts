@@ -105,7 +105,7 @@ export function summaryOf(platform: string, counts: Partial<SeverityCounts> = {}
 export function fakeActivities() {
   return {
     startRun: vi.fn<Activities['startRun']>(async () => undefined),
-    recordStep: vi.fn<Activities['recordStep']>(async () => undefined),
+    recordSteps: vi.fn<Activities['recordSteps']>(async () => undefined),
     recordImages: vi.fn<Activities['recordImages']>(async () => undefined),
     endRun: vi.fn<Activities['endRun']>(async () => undefined),
     cloneSource: vi.fn<Activities['cloneSource']>(async () => ({
@@ -143,9 +143,8 @@ export function fakeActivities() {
       fenced: [],
     })),
     deleteImage: vi.fn<Activities['deleteImage']>(async () => ({ deletedTags: [], isDigestDeleted: true })),
-    openScan: vi.fn<Activities['openScan']>(async () => ({ scanId: 'scan-1' })),
     scanImage: vi.fn<Activities['scanImage']>(async ({ image }) => summaryOf(image.platform)),
-    closeScan: vi.fn<Activities['closeScan']>(async () => undefined),
+    closeScan: vi.fn<Activities['closeScan']>(async () => ({ scanId: 'scan-1' })),
     backUpImage: vi.fn<Activities['backUpImage']>(async ({ runId }) => ({
       tags: [`latest_blocked_${runId.slice(0, 8)}`],
     })),
@@ -171,7 +170,9 @@ export type FakeActivities = ReturnType<typeof fakeActivities>;
 
 /** The final state of each step, as the Record heard it. */
 export function recordedStates(fakes: FakeActivities): Partial<Record<StepName, StepState>> {
-  return Object.fromEntries(fakes.recordStep.mock.calls.map(([{ name, state }]) => [name, state]));
+  return Object.fromEntries(
+    fakes.recordSteps.mock.calls.flatMap(([{ steps }]) => steps.map(({ name, state }) => [name, state])),
+  );
 }
 
 /** A failure that no retry mends, as activities throw it. */

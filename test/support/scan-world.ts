@@ -3,11 +3,11 @@ import type { ObjectStore } from '../../activities/drivers/object-store.ts';
 import type { RegistryClient } from '../../activities/drivers/registry.ts';
 import type { Registries } from '../../activities/drivers/registries.ts';
 import type { ImageScan, Trivy } from '../../activities/drivers/trivy.ts';
-import { createScanActivities, type ScanDeps, type ScanImageInput } from '../../activities/scan.ts';
+import { createScanActivities, type RunScan, type ScanDeps, type ScanImageInput } from '../../activities/scan.ts';
 import type { Database } from '../../db/database.ts';
+import { openRunScan } from '../../db/repositories/scan.ts';
 import { scanPolicySchema } from '../../domain/scan.ts';
 import type { Finding, Severity } from '../../domain/scan.ts';
-import { runActivity } from './run-activity.ts';
 import { seedRun, type SeededRun } from './seed-run.ts';
 
 export const now = new Date('2026-11-21T12:00:00Z');
@@ -53,6 +53,7 @@ export function scanned(change: Partial<Scanned> = {}): Scanned {
 }
 
 export interface ScanWorld {
+  readonly db: Database;
   readonly run: SeededRun;
   readonly activities: ReturnType<typeof createScanActivities>;
   readonly imageScan: ReturnType<typeof vi.fn<Trivy['imageScan']>>;
@@ -82,32 +83,24 @@ export async function newScanWorld(db: Database): Promise<ScanWorld> {
     registries: { login, client: () => Promise.resolve(client) },
     clock: () => now,
   };
-  return { run, activities: createScanActivities(deps), imageScan, objectPut, login, client };
+  return { db, run, activities: createScanActivities(deps), imageScan, objectPut, login, client };
 }
 
-export async function openScan({ run, activities }: ScanWorld): Promise<string> {
-  const { scanId } = await runActivity(activities.openScan, {
-    runId: run.runId,
-    attempt: 1,
-    repository: run.repository,
-    digest: run.images.digest,
-    engine: 'trivy',
-  });
-  return scanId;
+/** The scan as the first of the run's activities opens it. */
+export function openScan({ db, run }: ScanWorld): Promise<string> {
+  const { repository, ...scan } = runScan(run);
+  return openRunScan(db, { ...scan, repositoryId: repository.id, at: now });
 }
 
-export function scanInput(
-  { run }: ScanWorld,
-  scanId: string,
-  policy: Readonly<Record<string, unknown>> = {},
-): ScanImageInput {
+export function runScan({ runId, repository, images }: SeededRun): RunScan {
+  return { runId, attempt: 1, repository, digest: images.digest, engine: 'trivy' };
+}
+
+export function scanInput({ run }: ScanWorld, policy: Readonly<Record<string, unknown>> = {}): ScanImageInput {
   const [image] = run.images.platforms;
   if (image === undefined) throw new Error('no image');
   return {
-    runId: run.runId,
-    attempt: 1,
-    scanId,
-    repository: run.repository,
+    ...runScan(run),
     image,
     policy: scanPolicySchema.parse({ strategy: 'blocking', severity: 'high', vulnerabilities: 1, ...policy }),
   };
