@@ -13,7 +13,7 @@ import type { RunTimings } from '../domain/chain.ts';
 import { limits } from '../domain/limits.ts';
 import { isPlainOutsideId, workflowIds } from '../domain/run-id.ts';
 import type { IgnoredReason, InboxOutcome, RunSource, SourceChange } from '../domain/source.ts';
-import { insertSourceRun } from './source-run.ts';
+import { insertSourceRun } from '../db/repositories/source-run.ts';
 import { sourceHosts } from './source-hosts/index.ts';
 import type { ParsedDelivery } from './source-hosts/source-host.ts';
 

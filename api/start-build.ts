@@ -15,7 +15,7 @@ import type { RunCause } from '../domain/record.ts';
 import { SourceError } from '../domain/source-error.ts';
 import type { RunSource } from '../domain/source.ts';
 import type { Clock } from './deps.ts';
-import { insertSourceRun } from './source-run.ts';
+import { insertSourceRun } from '../db/repositories/source-run.ts';
 import type { RunStarter } from './start-run.ts';
 
 /** A request may wait this long for the source host to say where a ref stands. */

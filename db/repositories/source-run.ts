@@ -1,14 +1,14 @@
-import type { DatabaseTransaction } from '../db/database.ts';
-import { chainSnapshot, findLiveRun, insertRun, outsideChain } from '../db/repositories/run-start.ts';
-import type { StartableRun } from '../db/repositories/run-start.ts';
-import type { IdentifiedBuildRule, RunContext } from '../db/repositories/run-context.ts';
-import { expandImageTags } from '../domain/build.ts';
-import type { ExpandedTags } from '../domain/build.ts';
-import type { ChainSnapshot, RunTimings } from '../domain/chain.ts';
-import type { Reason } from '../domain/errors.ts';
-import type { RunCause } from '../domain/record.ts';
-import { workflowIds } from '../domain/run-id.ts';
-import type { RunSource } from '../domain/source.ts';
+import type { DatabaseTransaction } from '../database.ts';
+import { chainSnapshot, findLiveRun, insertRun, outsideChain } from './run-start.ts';
+import type { StartableRun } from './run-start.ts';
+import type { IdentifiedBuildRule, RunContext } from './run-context.ts';
+import { expandImageTags } from '../../domain/build.ts';
+import type { ExpandedTags } from '../../domain/build.ts';
+import type { ChainSnapshot, RunTimings } from '../../domain/chain.ts';
+import type { Reason } from '../../domain/errors.ts';
+import type { RunCause } from '../../domain/record.ts';
+import { workflowIds } from '../../domain/run-id.ts';
+import type { RunSource } from '../../domain/source.ts';
 
 /** A build of one rule for one commit, about to be inserted; the caller holds the row lock of the ref. */
 export interface SourceStart {
@@ -50,6 +50,7 @@ export async function insertSourceRun(trx: DatabaseTransaction, start: SourceSta
       source,
       tags: expanded.kind === 'tags' ? expanded.tags : [],
       isCached: context.isCached,
+      reuse: [],
     },
     cause,
     actor: start.actor,
