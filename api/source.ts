@@ -113,6 +113,16 @@ export function hookOf(
 const instructions: Readonly<Record<SourceHost, (url: string) => string>> = {
   github: (url) =>
     `In the repository's settings under Webhooks add ${url} with content type application/json, the secret shown once, and the push event.`,
+  gitlab: (url) =>
+    `In the project's settings under Webhooks add ${url} with the secret shown once as its signing token, and the triggers push events and tag push events.`,
+  gitee: (url) =>
+    `In the repository's management under WebHooks add ${url} with the secret shown once as its password or signing key, and the events Push and Tag Push.`,
+  bitbucket: (url) =>
+    `In the repository's settings under Webhooks add ${url} with the secret shown once and the trigger Repository push.`,
+  bitbucket_data_center: (url) =>
+    `In the repository's settings under Webhooks add ${url} with the secret shown once and the event Repository push.`,
+  gitea: (url) =>
+    `In the repository's settings under Webhooks add ${url} as a Gitea or Forgejo hook with content type application/json, the secret shown once, and the push event.`,
   git: (url) =>
     `After each push send {"ref","before","after"} as JSON by POST to ${url}, signed as Standard Webhooks (webhook-id, webhook-timestamp, webhook-signature) with the secret shown once.`,
 };

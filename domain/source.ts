@@ -6,10 +6,29 @@ const credentialSchema = z.strictObject({
   password: z.string().min(1).max(4_096),
 });
 
+/** The kinds of source host; `gitea` is Forgejo's too, `git` a plain git server that calls with a generic signed delivery. */
+export const sourceHostNames = [
+  'github',
+  'gitlab',
+  'gitee',
+  'bitbucket',
+  'bitbucket_data_center',
+  'gitea',
+  'git',
+] as const;
+export type SourceHost = (typeof sourceHostNames)[number];
+
+/** The public address of the hosts that have one; the others are always named (docs/product.md, section 5). */
+export const defaultBaseUrls: Readonly<Partial<Record<SourceHost, string>>> = {
+  github: 'https://github.com',
+  gitlab: 'https://gitlab.com',
+  gitee: 'https://gitee.com',
+  bitbucket: 'https://bitbucket.org',
+};
+
 /** A source account: an instance's address of and credential for a source host (docs/product.md, section 5). */
 export const sourceAccountSchema = z.strictObject({
-  /** `github` speaks GitHub's webhooks; `git` is a plain git server that calls with a generic signed delivery. */
-  host: z.enum(['github', 'git']),
+  host: z.enum(sourceHostNames),
   baseUrl: z
     .url({ protocol: /^https?$/ })
     .max(2_048)
@@ -19,7 +38,6 @@ export const sourceAccountSchema = z.strictObject({
   credential: credentialSchema.nullable().optional(),
 });
 export type SourceAccountDefinition = z.infer<typeof sourceAccountSchema>;
-export type SourceHost = SourceAccountDefinition['host'];
 
 const codePath = z
   .string()
@@ -62,6 +80,10 @@ export interface SourceChange {
   readonly pushedAt: string | null;
   readonly isDeleted: boolean;
   readonly isFork: boolean;
+  /** The host says that the ref was moved to a commit that does not follow from the one before. */
+  readonly isForced: boolean;
+  /** Files the push touched, from the root of the code; null where the payload does not list them, or not all of them. */
+  readonly paths: readonly string[] | null;
 }
 
 /** Why an accepted delivery started nothing (docs/reliability: inbox). */
@@ -74,17 +96,24 @@ export const ignoredReasons = [
   'no_rule',
   'rule_disabled',
   'no_change',
+  'paths',
   'unbound',
   'other_event',
 ] as const;
 export type IgnoredReason = (typeof ignoredReasons)[number];
 
-/** What became of one delivery of the inbox. */
+/** What became of one delivery of the inbox, or of one change in it. */
 export type InboxOutcome =
   | { readonly kind: 'runs'; readonly runs: readonly string[] }
   | { readonly kind: 'ignored'; readonly reason: IgnoredReason }
   | { readonly kind: 'duplicate'; readonly of: string }
+  /** The push came late: `by` is the commit the ref already stood at when it was looked up. */
+  | { readonly kind: 'superseded'; readonly by: string }
   | { readonly kind: 'invalid'; readonly reason: string };
+
+/** One change of a delivery with what became of it; a host may tell several in one delivery. */
+export type SourceChangeOutcome = Pick<SourceChange, 'ref' | 'refType' | 'commit'> &
+  Exclude<InboxOutcome, { kind: 'invalid' }>;
 
 /** The commit a run builds. `pushedAt` is the time every build-time tag of the run shows, RFC 3339. */
 export interface RunSource {

@@ -13,7 +13,7 @@ import type { Database } from '../../db/database.ts';
 import { newId } from '../../db/new-id.ts';
 import type { SourceAccountRow } from '../../db/tables/source.ts';
 import { conflict } from '../../domain/errors.ts';
-import { sourceAccountSchema } from '../../domain/source.ts';
+import { sourceAccountSchema, sourceHostNames } from '../../domain/source.ts';
 import type { SourceAccountDefinition } from '../../domain/source.ts';
 import type { ApiDeps } from '../deps.ts';
 import { checkUrl } from '../egress-check.ts';
@@ -25,7 +25,7 @@ const accountAnswer = z
   .object({
     id: z.string(),
     instance: z.string(),
-    host: z.enum(['github', 'git']),
+    host: z.enum(sourceHostNames),
     baseUrl: z.url(),
     hasCredential: z.boolean().openapi({ description: 'Whether a login is stored; it is never answered.' }),
     createdAt: z.iso.datetime(),

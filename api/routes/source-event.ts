@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { listInbox } from '../../db/repositories/inbox.ts';
 import { getRepository } from '../../db/repositories/repository.ts';
-import { ignoredReasons } from '../../domain/source.ts';
+import { ignoredReasons, sourceHostNames } from '../../domain/source.ts';
 import type { ApiDeps } from '../deps.ts';
 import { pageOf, pageQuery, toPage } from '../page.ts';
 import { idParam, json, newRoutes, route } from '../route.ts';
@@ -11,13 +11,14 @@ const outcomeSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('runs'), runs: z.array(z.string()) }),
   z.object({ kind: z.literal('ignored'), reason: z.enum(ignoredReasons) }),
   z.object({ kind: z.literal('duplicate'), of: z.string() }),
+  z.object({ kind: z.literal('superseded'), by: z.string() }),
   z.object({ kind: z.literal('invalid'), reason: z.string() }),
 ]);
 const eventSchema = z
   .object({
     id: z.string(),
     deliveryId: z.string().openapi({ description: "The source host's own id." }),
-    host: z.enum(['github', 'git']),
+    host: z.enum(sourceHostNames),
     event: z.string(),
     state: z.enum(['pending', 'handled']),
     outcome: outcomeSchema.nullable().openapi({ description: 'What it started, or why nothing; null while pending.' }),

@@ -78,6 +78,8 @@ function parsePush(push: Push): ParsedDelivery {
         pushedAt,
         isDeleted,
         isFork: false,
+        isForced: false,
+        paths: null,
       },
     ],
   };

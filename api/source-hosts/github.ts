@@ -10,6 +10,7 @@ const pushSchema = z.looseObject({
   before: z.string().nullish(),
   after: z.string(),
   deleted: z.boolean().nullish(),
+  forced: z.boolean().nullish(),
   head_commit: z
     .looseObject({
       id: z.string(),
@@ -88,6 +89,8 @@ function parsePush(push: Push, bound: BoundRepository): ParsedDelivery {
         pushedAt: pushedAt === null ? null : (parseTime(pushedAt) ?? null),
         isDeleted,
         isFork: isOfFork(push, bound),
+        isForced: push.forced === true,
+        paths: null,
       },
     ],
   };
