@@ -1,4 +1,11 @@
-import type { BuildArchitectureTable, BuildRuleTable, BuildTable, LogSegmentTable } from './tables/build.ts';
+import type {
+  BuildArchitectureTable,
+  BuildBaseImageTable,
+  BuildCacheTable,
+  BuildRuleTable,
+  BuildTable,
+  LogSegmentTable,
+} from './tables/build.ts';
 import type { ChainTable, ChainVersionTable } from './tables/chain.ts';
 import type { InstanceTable } from './tables/instance.ts';
 import type { NamespaceTable } from './tables/namespace.ts';
@@ -25,6 +32,8 @@ export interface Schema {
   build_rule: BuildRuleTable;
   build: BuildTable;
   build_architecture: BuildArchitectureTable;
+  build_base_image: BuildBaseImageTable;
+  build_cache: BuildCacheTable;
   log_segment: LogSegmentTable;
   chain: ChainTable;
   chain_version: ChainVersionTable;

@@ -107,6 +107,8 @@ export type RunOrigin =
       readonly source: RunSource;
       readonly tags: readonly string[];
       readonly isCached: boolean;
+      /** Architectures an earlier build of the commit made; they are taken over, not built (rebuild of the failed ones). */
+      readonly reuse: readonly PlatformImage[];
     }
   | { readonly kind: 'image'; readonly tag: string; readonly digest: string };
 

@@ -31,6 +31,8 @@ export interface BuildTable {
   author: string | null;
   image_tags: Json<readonly string[]>;
   digest: string | null;
+  /** The index lacks architectures that failed; the rule allows it. */
+  is_partial: Generated<boolean>;
   status: 'pending' | 'building' | 'success' | 'failed' | 'canceled';
   stage: 'clone' | 'prepare' | 'build' | 'index' | 'push' | null;
   reason: Json<BuildReason | null>;
@@ -75,6 +77,28 @@ export interface LogSegmentTable {
   attempt: number;
 }
 
+/** A branch's remote cache for one architecture: where it is, and how well it serves (docs/product.md, section 7, "Caches"). */
+export interface BuildCacheTable {
+  repository_id: string;
+  branch: string;
+  platform: Architecture;
+  /** `slipway-cache/<repository id>:<tag>` in the repository's own instance. */
+  ref: string;
+  size_bytes: number;
+  /** Steps of the branch's builds that were taken from a cache, and those that were not. */
+  hits: number;
+  misses: number;
+  last_used_at: Date;
+}
+
+/** A base image a build started from, as its registry had it then. */
+export interface BuildBaseImageTable {
+  build_id: string;
+  /** As BuildKit names it: `docker.io/library/debian:bookworm-slim`. */
+  name: string;
+  digest: string;
+}
+
 export type BuildRuleRow = Selectable<BuildRuleTable>;
 export type NewBuildRule = Insertable<BuildRuleTable>;
 export type BuildRuleUpdate = Updateable<BuildRuleTable>;
@@ -84,3 +108,6 @@ export type BuildUpdate = Updateable<BuildTable>;
 export type BuildArchitectureRow = Selectable<BuildArchitectureTable>;
 export type BuildArchitectureUpdate = Updateable<BuildArchitectureTable>;
 export type LogSegmentRow = Selectable<LogSegmentTable>;
+export type BuildCacheRow = Selectable<BuildCacheTable>;
+export type NewBuildCache = Insertable<BuildCacheTable>;
+export type BuildBaseImageRow = Selectable<BuildBaseImageTable>;

@@ -1,4 +1,6 @@
 import type { ColumnType, Generated, Insertable, Selectable, Updateable } from 'kysely';
+import type { Reason } from '../../domain/errors.ts';
+import type { RunCause } from '../../domain/record.ts';
 import type { SourceHost } from '../../domain/source.ts';
 
 /** An instance's address of and credential for a source host (docs/product.md, section 5). */
@@ -23,6 +25,14 @@ export interface SourceBindingTable {
   /** The secret before a rotation; deliveries signed with it are taken until the time beside it. */
   previous_hook_secret_ref: Generated<string | null>;
   previous_hook_secret_until: Generated<Date | null>;
+  /** The branch HEAD names, as last asked of the host: its cache serves branches that have none. */
+  default_branch: Generated<string | null>;
+  default_branch_at: Generated<Date | null>;
+  /** When the refs were last compared with what was seen, and when that was last tried; null: not since it was bound. */
+  reconciled_at: Generated<Date | null>;
+  reconcile_tried_at: Generated<Date | null>;
+  /** Why the last try failed, null when it did not. */
+  reconcile_error: ColumnType<Reason | null, string | null | undefined, string | null>;
   created_at: ColumnType<Date, Date | undefined, never>;
 }
 
@@ -35,6 +45,9 @@ export interface SourceRefTable {
   order_no: number;
 }
 
+/** The causes a delivery of the inbox may have. */
+export type InboxCause = Extract<RunCause, 'source_push' | 'catch_up'>;
+
 /** Accepted deliveries; the unique index on (hook_id, delivery_id) is the truth about duplicates. */
 export interface InboxTable {
   id: Generated<number>;
@@ -43,6 +56,8 @@ export interface InboxTable {
   repository_id: string;
   host: SourceHost;
   event: string;
+  /** What its runs are started by: a push, or the comparison that found one nobody told of. */
+  cause: ColumnType<InboxCause, InboxCause | undefined, never>;
   /** gzipped raw body; null once handled. */
   body: Buffer | null;
   state: 'pending' | 'handled';

@@ -81,6 +81,7 @@ export function chainInput(change: Partial<DeliveryChainInput> = {}): DeliveryCh
       },
       tags: ['latest'],
       isCached: true,
+      reuse: [],
     },
     timings: { deadlineMs: 60_000, triggerWaitMs: 5_000, triggerLadderScale: 0.0001, retryInitialMs: 10 },
     ...change,
