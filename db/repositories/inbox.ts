@@ -1,6 +1,8 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { sql } from 'kysely';
 import type { PageQuery } from '../../domain/page.ts';
-import type { InboxOutcome, SourceHost } from '../../domain/source.ts';
+import type { InboxOutcome, RunSource, SourceHost } from '../../domain/source.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import type { InboxRow, NewInbox } from '../tables/source.ts';
 import type { SecretRow } from '../tables/secret.ts';
@@ -63,6 +65,40 @@ export async function insertInbox(
     if (inserted === undefined) return { id: await getInboxId(trx, delivery), isDuplicate: true };
     await sql`select pg_notify(${inboxChannel}, '')`.execute(trx);
     return { id: inserted.id, isDuplicate: false };
+  });
+}
+
+/** A ref whose commit on its host is not the one last seen: a push nobody told of. */
+export interface MissedPush extends Pick<RunSource, 'ref' | 'refType' | 'commit'> {
+  readonly repositoryId: string;
+  readonly hookId: string;
+  /** The commit last seen, null for a ref never seen or deleted. */
+  readonly before: string | null;
+  /** Of the ref as last seen; with it a ref that comes back to an old commit is a delivery of its own. */
+  readonly orderNo: number;
+}
+
+/**
+ * Puts a missed push into the inbox, in the form of a generic delivery and with the cause `catch_up`; the dispatcher handles it as
+ * any other (docs/product.md, section 5). Found again before it was handled it stays the same delivery.
+ */
+export async function insertCatchUp(
+  db: Database,
+  { repositoryId, hookId, ref, refType, commit, before, orderNo }: MissedPush,
+): Promise<{ readonly id: number; readonly isDuplicate: boolean }> {
+  const fullRef = `refs/${refType === 'tag' ? 'tags' : 'heads'}/${ref}`;
+  const push = { ref: fullRef, before: before ?? undefined, after: commit };
+  return insertInbox(db, {
+    hook_id: hookId,
+    delivery_id: `poll:${fullRef.slice('refs/'.length)}:${commit}:${orderNo}`,
+    repository_id: repositoryId,
+    host: 'git',
+    event: 'catch_up',
+    cause: 'catch_up',
+    body: await promisify(gzip)(JSON.stringify(push)),
+    state: 'pending',
+    outcome: null,
+    handled_at: null,
   });
 }
 
