@@ -8,6 +8,7 @@ import type { Architecture, BuildRuleDefinition, PlatformImage } from '../domain
 import { BuildFailed } from '../domain/build-error.ts';
 import type { RepositoryRef } from '../domain/chain.ts';
 import { parseManifest } from '../domain/image-manifest.ts';
+import { limits } from '../domain/limits.ts';
 import {
   finishArchitecture,
   noteArchitectureFailure,
@@ -25,7 +26,7 @@ import {
   type SourceDeps,
   type SourceInput,
 } from './build-source.ts';
-import type { Buildkit } from './drivers/buildkit.ts';
+import type { BuildExecutor } from './drivers/build-executor.ts';
 import type { ObjectStore } from './drivers/object-store.ts';
 import type { Registries } from './drivers/registries.ts';
 import { heartbeating } from './heartbeat.ts';
@@ -36,7 +37,7 @@ export { sweepWorkspaces } from './workspace.ts';
 
 export interface BuildDeps extends SourceDeps {
   readonly objectStore: Pick<ObjectStore, 'objectPut' | 'objectGet' | 'objectHead'>;
-  readonly buildkit: Pick<Buildkit, 'imageBuild'>;
+  readonly executor: Pick<BuildExecutor, 'lease'>;
   readonly registries: Pick<Registries, 'client' | 'login'>;
 }
 
@@ -52,6 +53,7 @@ export type BuiltPlatformImage = PlatformImage & { readonly cachedSteps: number 
 
 /** A login outlives the longest build by this much. */
 const loginReserveSeconds = 300;
+const buildLimits = { memoryBytes: limits.buildMemoryBytes, cpus: limits.buildCpus, processes: limits.buildProcesses };
 
 /** Clones sources and builds images (docs/product.md, sections 6 and 7). Everything is addressed by digest, so all of it may run twice. */
 export function createBuildActivities(deps: BuildDeps) {
@@ -116,23 +118,29 @@ async function buildPlatform(
   const built = await inWorkspace({ workDir: deps.workDir, name: 'build' }, async (folder) => {
     const contextArchive = join(folder, 'context.tar');
     await downloadContext(deps, { contextKey: input.contextKey, file: contextArchive, signal });
-    await setBuildStage(db, { buildId, stage: 'build', at: clock() });
-    return deps.buildkit.imageBuild({
-      contextArchive,
-      dockerfile: rule.dockerfile,
-      platform,
-      args: rule.buildParameters,
-      isCached: input.isCached,
-      target: { ...login, repository: path },
-      revision: source.commit,
-      commitTime: input.commitTime,
-      cacheNamespace: repository.namespaceId,
-      workDirectory: folder,
-      secrets,
-      onLines: (lines) => log.write(lines),
-      signal,
-      timeoutMs: rule.timeoutMinutes * 60_000,
-    });
+    const { namespaceId, region } = repository;
+    const lease = await deps.executor.lease({ namespaceId, buildId, region, limits: buildLimits, signal });
+    try {
+      await setBuildStage(db, { buildId, stage: 'build', at: clock() });
+      return await lease.buildkit.imageBuild({
+        contextArchive,
+        dockerfile: rule.dockerfile,
+        platform,
+        args: rule.buildParameters,
+        isCached: input.isCached,
+        target: { ...login, repository: path },
+        revision: source.commit,
+        commitTime: input.commitTime,
+        cacheNamespace: namespaceId,
+        workDirectory: folder,
+        secrets,
+        onLines: (lines) => log.write(lines),
+        signal,
+        timeoutMs: rule.timeoutMinutes * 60_000,
+      });
+    } finally {
+      await lease.release();
+    }
   });
   const { cachedSteps, ...pushed } = built;
   await noteImageBlobs(deps, { repository, path, digest: pushed.digest, signal });

@@ -8,6 +8,10 @@ export const limits = {
   hookBodyMs: 20_000,
   /** After so many failed attempts a delivery is set aside instead of holding up its repository. */
   inboxAttempts: 10,
+  caCertificateBytes: 64 * 1024,
+  sourceHostAnswerBytes: 1024 * 1024,
+  sourceAuthorizationMs: 10 * 60 * 1000,
+  sourceRefsShown: 100,
   manifestBytes: 4 * 1024 * 1024,
   pageSize: 20,
   pageSizeMax: 100,
@@ -20,6 +24,13 @@ export const limits = {
   buildParameters: 20,
   buildParameterValueBytes: 4 * 1024,
   architecturesPerRule: 5,
+  /** What the steps of one build may use together. */
+  buildMemoryBytes: 4 * 1024 ** 3,
+  buildCpus: 2,
+  buildProcesses: 2_048,
+  buildImageBytes: 10 * 1024 ** 3,
+  buildLayerBytes: 5 * 1024 ** 3,
+  buildImageLayers: 127,
   chainsPerInstance: 500,
   chainExclusions: 50,
   cveListLength: 200,
@@ -36,6 +47,8 @@ export const limits = {
   logBytes: 64 * 1024 * 1024,
   logPageLines: 100,
   logPageLinesMax: 5_000,
+  /** Branches and tags of one source that are compared with what was seen. */
+  refsPerSource: 20_000,
   checkoutBytes: 1024 * 1024 * 1024,
   checkoutFiles: 100_000,
   loginTokenMinHours: 1,

@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { sweepWorkspaces } from '../activities/workspace.ts';
+import { createSharedExecutor } from '../activities/drivers/build-executor.ts';
 import { createBuildkit } from '../activities/drivers/buildkit.ts';
 import { createEgress } from '../activities/drivers/egress.ts';
 import { startEgressProxy } from '../activities/drivers/egress-proxy.ts';
@@ -53,17 +54,19 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     tokenServer: config.SLIPWAY_TOKEN_URL ?? config.SLIPWAY_URL,
     dispatcher: egress.dispatcher,
   });
-  const buildkit = createBuildkit({
-    buildctl: config.SLIPWAY_TOOL_BUILDCTL ?? 'buildctl',
-    address: config.SLIPWAY_BUILDKIT_ADDRESS ?? 'unix:///run/buildkit/buildkitd.sock',
-  });
+  const executor = createSharedExecutor(
+    createBuildkit({
+      buildctl: config.SLIPWAY_TOOL_BUILDCTL ?? 'buildctl',
+      address: config.SLIPWAY_BUILDKIT_ADDRESS ?? 'unix:///run/buildkit/buildkitd.sock',
+    }),
+  );
   const activities = createActivities({
     db,
     clock,
     workDir,
     registries,
     imageCopy,
-    buildkit,
+    executor,
     git: createGit({
       path: process.env['PATH'] ?? '',
       isHttpAllowed: policy.isHttpAllowed,
@@ -95,8 +98,9 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
   const hasBuildRole = config.SLIPWAY_WORKER_ROLES.includes('build');
   return {
     activities,
-    platforms: hasBuildRole ? await buildkit.platforms({ signal: AbortSignal.timeout(60_000) }) : [],
+    platforms: hasBuildRole ? await executor.platforms({ signal: AbortSignal.timeout(60_000) }) : [],
     close: async () => {
+      await executor.close();
       await egressProxy.close();
       await egress.close();
       await db.destroy();

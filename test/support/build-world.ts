@@ -10,6 +10,7 @@ import {
   type BuildImageInput,
   type CloneSourceInput,
 } from '../../activities/build.ts';
+import type { BuildLease } from '../../activities/drivers/build-executor.ts';
 import type { Buildkit } from '../../activities/drivers/buildkit.ts';
 import type { Git } from '../../activities/drivers/git.ts';
 import { ObjectMissing } from '../../activities/drivers/object-store.ts';
@@ -29,6 +30,7 @@ export interface BuildWorld {
   readonly objects: Map<string, Buffer>;
   readonly deps: BuildDeps;
   readonly imageBuild: ReturnType<typeof vi.fn<Buildkit['imageBuild']>>;
+  readonly release: ReturnType<typeof vi.fn<BuildLease['release']>>;
   readonly commitClone: ReturnType<typeof vi.fn<Git['commitClone']>>;
   readonly contextArchive: ReturnType<typeof vi.fn<Git['contextArchive']>>;
   clone(environment?: MockActivityEnvironment): ReturnType<ReturnType<typeof createBuildActivities>['cloneSource']>;
@@ -57,6 +59,7 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     sizeBytes: manifest.size,
     cachedSteps: 3,
   });
+  const release = vi.fn<BuildLease['release']>().mockResolvedValue();
   const commitClone = vi.fn<Git['commitClone']>().mockResolvedValue();
   const contextArchive = vi.fn<Git['contextArchive']>().mockImplementation(async ({ file }) => {
     await writeFile(file, context);
@@ -68,7 +71,9 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     workDir,
     clock: () => new Date('2026-11-21T10:00:00.000Z'),
     git: { commitClone, contextArchive },
-    buildkit: { imageBuild },
+    executor: {
+      lease: async () => ({ buildkit: { imageBuild }, oomKills: async () => 0, release }),
+    },
     openSecret: async () => JSON.stringify({ username: 'ada', password }),
     registries: {
       client: async () => client,
@@ -104,6 +109,7 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     objects,
     deps,
     imageBuild,
+    release,
     commitClone,
     contextArchive,
     clone: (environment) => runActivity(activities.cloneSource, cloneInput, environment),
