@@ -23,6 +23,20 @@ export const limits = {
   imageTagsPerRule: 3,
   buildParameters: 20,
   buildParameterValueBytes: 4 * 1024,
+  buildSecrets: 20,
+  buildSecretBytes: 64 * 1024,
+  /** What is shorter is not masked in logs, so it is no secret. */
+  buildSecretMinLength: 6,
+  buildSecretsPerNamespace: 500,
+  /** Patterns of each list of a path filter, and the longest one. */
+  pathPatterns: 20,
+  pathPatternLength: 255,
+  /** A push that changed more files, or files with longer names, builds whatever its path filter says. */
+  changedPaths: 3_000,
+  changedPathLength: 1_024,
+  /** Refs a preview shows, and the rules one import takes. */
+  previewedRefs: 100,
+  importedRules: 50,
   architecturesPerRule: 5,
   /** What the steps of one build may use together. */
   buildMemoryBytes: 4 * 1024 ** 3,

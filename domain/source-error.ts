@@ -2,8 +2,10 @@
 export type SourceErrorCode =
   | 'source.not_authorized'
   | 'source.not_found'
+  | 'source.ref_not_found'
   | 'source.not_reachable'
   | 'source.address_refused'
+  | 'source.too_many_refs'
   | 'build.commit_missing'
   | 'build.context_missing'
   | 'build.context_link_refused'

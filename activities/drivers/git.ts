@@ -4,6 +4,9 @@ import { limits } from '../../domain/limits.ts';
 import { SourceError } from '../../domain/source-error.ts';
 import { archiveContext, type ContextArchive, type ContextInput } from './git-context.ts';
 import { addressWithoutLogin, branchMissing, gitErrorOf } from './git-errors.ts';
+import { listRefs, listTree, testClone, withAuthority } from './git-remote.ts';
+import type { RemoteEntry, RemoteLogin, RemoteRef } from './git-remote.ts';
+import { listRefs, type RemoteRef } from './git-refs.ts';
 import { ProcessFailed, runProcess } from './process.ts';
 
 const memoryBytes = 1024 * 1024 * 1024;
@@ -26,6 +29,8 @@ export interface GitCredential {
 
 interface Remote {
   readonly credential: GitCredential | null;
+  /** Authority (PEM) of a host on a private network. */
+  readonly caCertificate?: string | null;
   readonly signal: AbortSignal;
 }
 
@@ -44,10 +49,28 @@ export interface CloneInput extends Remote {
 export interface Git {
   /** The commit of `refs/heads/…` or `refs/tags/…` (an annotated tag's commit), or undefined when there is no such ref. */
   refResolve(url: string, ref: string, remote: Remote): Promise<string | undefined>;
+  /** Every branch and tag. @throws SourceError, `source.too_many_refs` beyond `limits.refsPerSource` */
+  refsList(url: string, remote: Remote): Promise<readonly RemoteRef[]>;
+  /** Every branch and tag of a source. @throws SourceError */
+  refsList(url: string, remote: Remote): Promise<readonly RemoteRef[]>;
+  /** What stands in a directory at `refs/heads/…` or `refs/tags/…`; undefined when it is no directory there. @throws SourceError */
+  treeList(
+    url: string,
+    place: { readonly ref: string; readonly path: string },
+    remote: Remote,
+  ): Promise<readonly RemoteEntry[] | undefined>;
+  /** Fetches the newest commit and throws it away; an empty source is in order. @throws SourceError */
+  cloneTest(url: string, remote: Remote): Promise<void>;
   /** Makes the commit's objects present in `directory`; checks nothing out. @throws SourceError */
   commitClone(input: CloneInput): Promise<void>;
   /** Writes the context of a cloned commit as a tar file. @throws SourceError */
   contextArchive(input: ContextInput): Promise<ContextArchive>;
+}
+
+/** What one command needs to log in, and what of it must show nowhere. */
+export interface GitLogin {
+  readonly env: Readonly<Record<string, string>>;
+  readonly secrets: readonly string[];
 }
 
 /** Runs one git command and gives its output; `onStdoutLine` takes it by lines instead. @throws ProcessFailed */
@@ -66,6 +89,7 @@ export function createGit(options: GitOptions): Git {
   const run = createRun(options);
   return {
     refResolve: (url, ref, remote) => resolveRef(run, { url, ref, ...remote }),
+    refsList: async (url, { credential, signal }) => listRefs(run, { url, signal, ...loginOf(url, credential) }),
     commitClone: (input) => cloneCommit(run, input),
     contextArchive: (input) => archiveContext(run, input),
   };
@@ -128,12 +152,10 @@ function createRun({ path, isHttpAllowed, egressProxy }: GitOptions): GitRun {
 
 async function resolveRef(
   run: GitRun,
-  { url, ref, credential, signal }: Remote & { url: string; ref: string },
+  { url, ref, ...login }: RemoteLogin & { readonly ref: string },
 ): Promise<string | undefined> {
-  const login = loginOf(url, credential);
   try {
     const output = await run(['ls-remote', '--exit-code', '--', url, ref, `${ref}^{}`], {
-      signal,
       timeoutMs: lsRemoteTimeoutMs,
       ...login,
     });
@@ -147,9 +169,9 @@ async function resolveRef(
 }
 
 /** The tip at depth 1, as a branch has usually not moved; then the commit alone; then the whole branch. */
-async function cloneCommit(run: GitRun, input: CloneInput): Promise<void> {
-  const { url, commit, ref, directory, credential, signal, timeoutMs } = input;
-  const login = loginOf(url, credential);
+async function cloneCommit(run: GitRun, input: CloneInput & Pick<RemoteLogin, 'env' | 'secrets'>): Promise<void> {
+  const { url, commit, ref, directory, env, secrets, signal, timeoutMs } = input;
+  const login = { env, secrets };
   const deadline = performance.now() + timeoutMs;
   const remoteRun = (args: readonly string[]): Promise<string> =>
     run(args, { signal, timeoutMs: Math.max(1, deadline - performance.now()), ...login });
@@ -220,10 +242,7 @@ async function succeeded(command: Promise<string>): Promise<boolean> {
   }
 }
 
-function loginOf(
-  url: string,
-  credential: GitCredential | null,
-): { env: Readonly<Record<string, string>>; secrets: readonly string[] } {
+function loginOf(url: string, credential: GitCredential | null): GitLogin {
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) {
     throw new SourceError(
       'source.address_refused',

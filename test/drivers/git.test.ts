@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -65,6 +65,42 @@ describe('resolving a ref', () => {
     await repository.git('update-ref', 'refs/heads/x/refs/heads/main2', commit);
     const url = `${server.url}/shop/tails.git`;
     expect(await git.refResolve(url, 'refs/heads/main2', { credential: login, signal })).toBeUndefined();
+  });
+});
+
+describe('listing refs', () => {
+  test('branches and tags are told with their commits, an annotated tag with the commit it names and its own object', async () => {
+    const repository = await root.repository('shop/many');
+    const commit = await repository.commit({ Dockerfile: 'FROM scratch\n' });
+    await repository.git('tag', '-a', '-m', 'release', 'v1', commit);
+    await repository.git('tag', 'v0', commit);
+    await repository.git('update-ref', 'refs/heads/feature/heads/x', commit);
+    await repository.git('update-ref', 'refs/pull/1/head', commit);
+    const tag = await repository.git('rev-parse', 'refs/tags/v1');
+    expect(await git.refsList(`${server.url}/shop/many.git`, { credential: login, signal })).toEqual([
+      { ref: 'feature/heads/x', refType: 'branch', commit, objectId: commit },
+      { ref: 'main', refType: 'branch', commit, objectId: commit },
+      { ref: 'v0', refType: 'tag', commit, objectId: commit },
+      { ref: 'v1', refType: 'tag', commit, objectId: tag },
+    ]);
+  });
+
+  test('an empty repository has none', async () => {
+    await root.repository('shop/empty');
+    expect(await git.refsList(`${server.url}/shop/empty.git`, { credential: login, signal })).toEqual([]);
+  });
+
+  test('more refs than are compared are refused by name', async () => {
+    const repository = await root.repository('shop/crowd');
+    const commit = await repository.commit({ Dockerfile: 'FROM scratch\n' });
+    const lines = Array.from({ length: 20_001 }, (_, index) => `${commit} refs/tags/t${index}`);
+    await writeFile(
+      join(repository.folder, 'packed-refs'),
+      `# pack-refs with: peeled fully-peeled sorted \n${lines.toSorted().join('\n')}\n`,
+    );
+    await expect(git.refsList(`${server.url}/shop/crowd.git`, { credential: login, signal })).rejects.toMatchObject({
+      code: 'source.too_many_refs',
+    });
   });
 });
 
