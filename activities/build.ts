@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Architecture, BuildRuleDefinition, PlatformImage } from '../domain/build.ts';
 import { BuildFailed } from '../domain/build-error.ts';
+import { imageLimitProblem } from '../domain/build-limits.ts';
 import type { RepositoryRef } from '../domain/chain.ts';
 import { parseManifest } from '../domain/image-manifest.ts';
 import { limits } from '../domain/limits.ts';
@@ -174,7 +175,7 @@ async function downloadContext(
   if (contextKey !== `src/${digest}`) throw new Error(`The object ${contextKey} holds other bytes: ${digest}.`);
 }
 
-/** Replication mounts blobs from where they are known to be. */
+/** Replication mounts blobs from where they are known to be. No tag names the image yet: one that is too large is never seen. */
 async function noteImageBlobs(
   { db, registries }: BuildDeps,
   {
@@ -186,6 +187,8 @@ async function noteImageBlobs(
 ): Promise<void> {
   const client = await registries.client(repository.instance, [{ repository: path, actions: ['pull'] }]);
   const manifest = parseManifest(await client.manifestGet(path, digest, { signal }));
+  const problem = imageLimitProblem(manifest);
+  if (problem !== undefined) throw new BuildFailed(problem);
   const blobs = manifest.kind === 'image' ? [manifest.config, ...manifest.layers] : [];
   const digests = [...new Set(blobs.map((blob) => blob.digest))];
   await noteBlobs(db, { instanceId: repository.instanceId, path, digests });

@@ -3,6 +3,7 @@ export type BuildErrorCode =
   | 'build.dockerfile_invalid'
   | 'build.step_failed'
   | 'build.file_missing'
+  | 'build.target_stage_missing'
   | 'build.secret_missing'
   | 'build.base_image_missing'
   | 'build.base_image_architecture_missing'
@@ -15,6 +16,11 @@ export type BuildErrorCode =
   | 'build.disk_full'
   | 'build.builder_unreachable'
   | 'build.network_error'
+  | 'build.out_of_memory'
+  | 'build.too_many_processes'
+  | 'build.image_too_large'
+  | 'build.layer_too_large'
+  | 'build.too_many_layers'
   | 'build.timeout'
   | 'build.failed';
 
