@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { zstdCompressSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { zstdCompress } from 'node:zlib';
 import { Context } from '@temporalio/activity';
 import type { Architecture } from '../domain/build.ts';
 import { limits } from '../domain/limits.ts';
 import { formatLogSegment, type BuildStage, type StoredLogLine } from '../domain/log-line.ts';
+import type { LogMark, LogStepMark } from '../domain/log-steps.ts';
 import { plainLine } from '../domain/log-text.ts';
-import { createMasker } from '../domain/mask.ts';
+import { createTextMask } from '../domain/mask.ts';
 import type { Database } from '../db/database.ts';
-import { appendLogSegment, type AppendedSegment } from '../db/repositories/build-log.ts';
+import { announceProgress, appendLogSegment, type AppendedSegment } from '../db/repositories/build-log.ts';
 import type { ObjectStore } from './drivers/object-store.ts';
 
 export interface BuildLogTimings {
@@ -37,9 +39,15 @@ export interface BuildLogOptions {
   readonly maxBytes?: number;
 }
 
+/** What a build says: a line, with the step that begins or ends with it; or, with `progressOf`, how far that step has come. */
+export interface BuildOutput extends Omit<StoredLogLine, 'platform'> {
+  readonly mark?: LogStepMark | null;
+  readonly progressOf?: number | null;
+}
+
 /** Writes one architecture's lines into the one log of its build (docs/product.md, section 7, "Log"). */
 export interface BuildLog {
-  write(lines: readonly Omit<StoredLogLine, 'platform'>[]): void;
+  write(output: readonly BuildOutput[]): void;
   /** A line of ours, at this moment. */
   say(stage: BuildStage, text: string): void;
   /** Lines taken so far; for heartbeats. */
@@ -51,9 +59,17 @@ export interface BuildLog {
 const defaultTimings: BuildLogTimings = { flushMs: 1_000, retryMs: 250, closeMs: 20_000 };
 const segmentBytes = 256 * 1024;
 const putTimeoutMs = 20_000;
+/** A notice of PostgreSQL holds less than 8,000 bytes. */
+const progressLength = 500;
+const compress = promisify(zstdCompress);
+
+/** A line on its way into a segment. */
+interface MarkedLine extends StoredLogLine {
+  readonly mark: LogStepMark | null;
+}
 
 interface Segment {
-  readonly lines: readonly StoredLogLine[];
+  readonly lines: readonly MarkedLine[];
   readonly isCut: boolean;
 }
 
@@ -65,18 +81,26 @@ export function openBuildLog(options: BuildLogOptions): BuildLog {
   const { clock, platform, attempt } = options;
   const { flushMs, retryMs, closeMs } = options.timings ?? defaultTimings;
   const maxBytes = options.maxBytes ?? limits.logBytes;
-  const masker = createMasker(options.secrets);
-  const mask = (text: string): string => masker.push(text) + masker.end();
+  const mask = createTextMask(options.secrets);
   const giveUp = new AbortController();
-  let waiting: StoredLogLine[] = [];
+  let waiting: MarkedLine[] = [];
   let waitingBytes = 0;
   let isClosed = false;
   let lines = 0;
   let sequence = 0;
   let timer: NodeJS.Timeout | undefined;
   let flushing: Promise<void> | undefined;
+  let announcing: Promise<void> | undefined;
 
-  function add(line: Omit<StoredLogLine, 'platform'>): void {
+  /** The next one says more: what cannot be told now is not told at all. */
+  function announce(step: number, text: string): void {
+    const progress = { buildId: options.buildId, platform, step, text: text.slice(0, progressLength) };
+    announcing ??= announceProgress(options.db, progress)
+      .catch(() => undefined)
+      .finally(() => (announcing = undefined));
+  }
+
+  function add(line: Omit<MarkedLine, 'platform'>): void {
     // What one writer holds back while the store is away is bounded by what the log can take at all.
     if (isClosed || waitingBytes > maxBytes) return;
     lines += 1;
@@ -105,7 +129,7 @@ export function openBuildLog(options: BuildLogOptions): BuildLog {
   }
 
   /** About a segment's worth, so that none is too large to read after the store was away for long. */
-  function takeWaiting(): readonly StoredLogLine[] {
+  function takeWaiting(): readonly MarkedLine[] {
     let bytes = 0;
     const next = waiting.findIndex((line) => (bytes += sizeOf(line)) >= segmentBytes);
     const taken = next < 0 ? waiting : waiting.slice(0, next + 1);
@@ -131,11 +155,14 @@ export function openBuildLog(options: BuildLogOptions): BuildLog {
   }
 
   const log: BuildLog = {
-    write(more) {
-      for (const line of more) add({ ...line, text: mask(line.text) });
+    write(output) {
+      for (const { time, stage, text, mark = null, progressOf = null } of output) {
+        if (progressOf === null) add({ time, stage, text: mask(text), mark });
+        else announce(progressOf, mask(text));
+      }
     },
     say(stage, text) {
-      add({ time: clock().toISOString(), stage, text: mask(plainLine(text)) });
+      add({ time: clock().toISOString(), stage, text: mask(plainLine(text)), mark: null });
     },
     get lines() {
       return lines;
@@ -145,6 +172,7 @@ export function openBuildLog(options: BuildLogOptions): BuildLog {
       try {
         if (waiting.length > 0 || flushing !== undefined) flush();
         await flushing;
+        await announcing;
       } finally {
         clearTimeout(deadline);
       }
@@ -161,7 +189,7 @@ async function storeSegment(
   { sequence, maxBytes }: { sequence: number; maxBytes: number },
 ): Promise<AppendedSegment> {
   const { db, objectStore, buildId, platform, runAttempt, attempt } = options;
-  const content = zstdCompressSync(formatLogSegment(lines));
+  const content = await compress(formatLogSegment(lines));
   const writer = `${platform === null ? 'source' : platform.replaceAll('/', '-')}/${runAttempt}.${attempt}`;
   const key = `logs/build/${buildId}/${writer}/${sequence}.zst`;
   await objectStore.objectPut(key, content, {
@@ -176,10 +204,15 @@ async function storeSegment(
     object_key: key,
     platform,
     attempt,
+    marks: lines.flatMap(marksAt),
     textBytes: lines.reduce((sum, line) => sum + sizeOf(line), 0),
     isCut,
     maxBytes,
   });
+}
+
+function marksAt({ mark, time }: MarkedLine, at: number): LogMark[] {
+  return mark === null ? [] : [{ ...mark, at, time }];
 }
 
 /** As many of the lines as there is room for, and one that says where the rest is: nowhere. */
@@ -187,7 +220,10 @@ function cutSegment({ lines }: Segment, roomBytes: number, maxBytes: number): Se
   let bytes = 0;
   const kept = lines.filter((line) => (bytes += sizeOf(line)) <= roomBytes);
   const last = lines[kept.length] ?? lines.at(-1);
-  return { lines: last === undefined ? kept : [...kept, { ...last, text: cutText(maxBytes) }], isCut: true };
+  return {
+    lines: last === undefined ? kept : [...kept, { ...last, text: cutText(maxBytes), mark: null }],
+    isCut: true,
+  };
 }
 
 function sizeOf({ text }: { readonly text: string }): number {

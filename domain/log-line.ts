@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { architectures } from './build.ts';
+import { architectures, type Architecture } from './build.ts';
 
 /** The stages of a build, in order (docs/product.md, section 7). */
 export const buildStages = ['clone', 'prepare', 'build', 'index', 'push'] as const;
@@ -22,6 +22,14 @@ export interface LogLine extends StoredLogLine {
   readonly line: number;
 }
 
+/** How far something has come that has not ended its line: shown to those who watch, kept by nobody. */
+export interface LogProgress {
+  readonly platform: Architecture | null;
+  /** The number of the step it belongs to. */
+  readonly step: number;
+  readonly text: string;
+}
+
 /** The content of a segment's object before zstd: one JSON object a line. */
 export function formatLogSegment(lines: readonly StoredLogLine[]): string {
   return lines
@@ -29,8 +37,35 @@ export function formatLogSegment(lines: readonly StoredLogLine[]): string {
     .join('');
 }
 
-/** The lines of a segment, numbered from `firstLine`. Throws a ZodError when the object was not written by us. */
-export function parseLogSegment(content: string, firstLine: number): LogLine[] {
-  const rows = content.split('\n').filter((row) => row !== '');
-  return rows.map((row, index) => ({ line: firstLine + index, ...storedLineSchema.parse(JSON.parse(row)) }));
+/**
+ * The lines of a segment, numbered from `firstLine`; with `afterLine` and `limit` no others are taken apart. Throws a ZodError
+ * when the object was not written by us.
+ */
+export function parseLogSegment(
+  content: string,
+  firstLine: number,
+  { afterLine = 0, limit = Number.POSITIVE_INFINITY }: { afterLine?: number; limit?: number } = {},
+): LogLine[] {
+  const lines: LogLine[] = [];
+  for (const { row, line } of segmentRows(content, firstLine)) {
+    if (lines.length >= limit) break;
+    if (line > afterLine) lines.push(parseLogRow(row, line));
+  }
+  return lines;
+}
+
+/** The rows of a segment as they are stored, each with its line's number. */
+export function* segmentRows(content: string, firstLine: number): Generator<{ row: string; line: number }> {
+  let start = 0;
+  for (let line = firstLine; start < content.length; line += 1) {
+    const end = content.indexOf('\n', start);
+    const rowEnd = end === -1 ? content.length : end;
+    yield { row: content.slice(start, rowEnd), line };
+    start = rowEnd + 1;
+  }
+}
+
+/** One stored row as a line. */
+export function parseLogRow(row: string, line: number): LogLine {
+  return { line, ...storedLineSchema.parse(JSON.parse(row)) };
 }

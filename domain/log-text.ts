@@ -22,6 +22,8 @@ export interface LineReader {
   push(text: string): readonly string[];
   /** The line without an end, if there is one. */
   end(): readonly string[];
+  /** What the unfinished line shows by now, such as the last state of a progress bar; empty without one. */
+  pending(): string;
 }
 
 /**
@@ -55,6 +57,7 @@ export function createLineReader(secrets: readonly string[]): LineReader {
       rest = '';
       return [...lines, last];
     },
+    pending: () => plainLine(overwritten(rest)),
   };
 }
 
@@ -89,3 +92,10 @@ function cleanLine(line: string, openStyle: string): { readonly text: string; re
   const isColoured = text.includes(escape) || openStyle !== '';
   return { text: isColoured ? `${openStyle}${text}${resetColour}` : text, style };
 }
+
+/** Whether a line tells of an error: the failing line is found at a glance, and all of them alone. */
+export function isErrorLine(text: string): boolean {
+  return errorStart.test(text.includes(escape) ? plainLine(text) : text);
+}
+
+const errorStart = /^(#\d+ )?(ERROR\b|error:|fatal:|failed to )/;

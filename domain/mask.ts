@@ -18,14 +18,14 @@ export function createMasker(secrets: readonly string[]): Masker {
   const forms = formsOfAll(secrets);
   if (forms.length === 0) return { push: (text) => text, end: () => '' };
   const pattern = anyOf(forms);
-  const longest = forms[0]?.length ?? 0;
+  const beginnings = beginningsOf(forms);
   let held = '';
   return {
     push(text) {
       held += text;
       let shown = '';
       for (;;) {
-        const holdFrom = unfinishedFrom(held, { forms, longest });
+        const holdFrom = unfinishedFrom(held, beginnings);
         const match = pattern.exec(held);
         if (match === null || match.index >= holdFrom) {
           shown += held.slice(0, holdFrom);
@@ -46,16 +46,33 @@ export function createMasker(secrets: readonly string[]): Masker {
 
 /** The text without the given secrets, in all their forms. */
 export function maskText(text: string, secrets: readonly string[]): string {
+  return createTextMask(secrets)(text);
+}
+
+/** `maskText` for many texts. */
+export function createTextMask(secrets: readonly string[]): (text: string) => string {
   const forms = formsOfAll(secrets);
-  return forms.length === 0 ? text : text.replaceAll(new RegExp(anyOf(forms), 'g'), maskedAs);
+  if (forms.length === 0) return (text) => text;
+  const pattern = new RegExp(anyOf(forms), 'g');
+  return (text) => text.replaceAll(pattern, maskedAs);
+}
+
+/** Secrets by the code of their first character: most characters of a log begin none, and a log has many. */
+interface Beginnings {
+  readonly byFirst: ReadonlyMap<number, readonly string[]>;
+  readonly longest: number;
+}
+
+function beginningsOf(forms: readonly string[]): Beginnings {
+  const byFirst = Map.groupBy(forms, (form) => form.charCodeAt(0));
+  return { byFirst, longest: forms[0]?.length ?? 0 };
 }
 
 /** Where the text ends in what could become a secret; the text's length when it does not. */
-function unfinishedFrom(
-  text: string,
-  { forms, longest }: { readonly forms: readonly string[]; readonly longest: number },
-): number {
+function unfinishedFrom(text: string, { byFirst, longest }: Beginnings): number {
   for (let start = Math.max(0, text.length - longest + 1); start < text.length; start += 1) {
+    const forms = byFirst.get(text.charCodeAt(start));
+    if (forms === undefined) continue;
     const tail = text.slice(start);
     if (forms.some((form) => form.length > tail.length && form.startsWith(tail))) return start;
   }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { limits } from '../../domain/limits.ts';
+import type { LogProgress } from '../../domain/log-line.ts';
 import type { Database } from '../database.ts';
 import type { LogSegmentRow } from '../tables/build.ts';
 
@@ -7,7 +8,7 @@ import type { LogSegmentRow } from '../tables/build.ts';
 export const logChannel = 'slipway_log';
 
 /** A stored object that waits for its place in the log. */
-export interface NewLogSegment extends Omit<LogSegmentRow, 'first_line'> {
+export interface NewLogSegment extends Omit<LogSegmentRow, 'first_line' | 'first_byte'> {
   /** Bytes of its lines before compression; what the log's limit counts. */
   readonly textBytes: number;
   /** Whether it ends with the line that says the log was cut; such a segment is always taken. */
@@ -48,7 +49,12 @@ export async function appendLogSegment(db: Database, segment: NewLogSegment): Pr
     if (bytes > maxBytes && !isCut) return { kind: 'full', roomBytes: Math.max(0, maxBytes - build.log_bytes) };
     await trx
       .insertInto('log_segment')
-      .values({ ...row, first_line: build.log_lines + 1 })
+      .values({
+        ...row,
+        first_line: build.log_lines + 1,
+        first_byte: build.log_bytes,
+        marks: JSON.stringify(row.marks),
+      })
       .execute();
     await trx
       .updateTable('build')
@@ -58,4 +64,12 @@ export async function appendLogSegment(db: Database, segment: NewLogSegment): Pr
     await sql`select pg_notify(${logChannel}, ${row.build_id})`.execute(trx);
     return { kind: 'stored' };
   });
+}
+
+/** The channel of what is no line yet; the payload is a `LogProgress` with the build's id. */
+export const progressChannel = 'slipway_progress';
+
+/** Tells those who follow a log now how far something has come; nothing keeps it. */
+export async function announceProgress(db: Database, progress: LogProgress & { buildId: string }): Promise<void> {
+  await sql`select pg_notify(${progressChannel}, ${JSON.stringify(progress)})`.execute(db);
 }

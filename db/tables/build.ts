@@ -1,6 +1,7 @@
 import type { ColumnType, Generated, Insertable, Selectable, Updateable } from 'kysely';
 import type { Architecture, BuildRuleDefinition } from '../../domain/build.ts';
 import type { Reason } from '../../domain/errors.ts';
+import type { LogMark } from '../../domain/log-steps.ts';
 import type { RunCause } from '../../domain/record.ts';
 import type { Json } from '../json.ts';
 
@@ -40,6 +41,8 @@ export interface BuildTable {
   log_lines: Generated<number>;
   log_bytes: Generated<number>;
   is_log_truncated: Generated<boolean>;
+  /** Its time is over: the segments are gone, the counts stay. */
+  log_removed_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
   queued_at: Date;
   started_at: Date | null;
   ended_at: Date | null;
@@ -71,6 +74,10 @@ export interface LogSegmentTable {
   first_line: number;
   lines: number;
   bytes: number;
+  /** Where its text begins in the raw log; null before this was kept. */
+  first_byte: number | null;
+  /** Steps that begin or end in it. */
+  marks: Json<readonly LogMark[]>;
   sha256: string;
   object_key: string;
   platform: string | null;

@@ -136,7 +136,9 @@ describe('building one architecture', () => {
     const world = await newBuildWorld(database.db, workDir);
     world.imageBuild.mockImplementationOnce(async (input: ImageBuildInput) => {
       expect(await readFile(input.contextArchive)).toEqual(context);
-      input.onLines([{ time: commitTime, stage: 'build', text: '#1 RUN make login-token-1234' }]);
+      input.onLines([
+        { time: commitTime, stage: 'build', text: '#1 RUN make login-token-1234', mark: null, progressOf: null },
+      ]);
       return (await world.imageBuild.getMockImplementation()?.(input)) ?? Promise.reject(new Error('no default'));
     });
     const built = await world.run();

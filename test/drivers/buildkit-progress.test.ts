@@ -50,7 +50,25 @@ describe('reading the progress of a build', () => {
     const progress = createProgress({ secrets: [] });
     const lines = readAll(progress, recorded('cached'));
     expect(lines.filter((line) => line.endsWith('CACHED'))).toHaveLength(4);
-    expect(progress.cachedSteps).toBe(4);
+    expect([progress.cachedSteps, progress.steps]).toEqual([4, 4]);
+  });
+
+  test('base images are noted with the digest they had, wherever in the Dockerfile they stand', () => {
+    const progress = createProgress({ secrets: [] });
+    const digest = `sha256:${'a'.repeat(64)}`;
+    const names = [
+      '[internal] load metadata for docker.io/library/debian:12',
+      `[stage-1 1/3] FROM docker.io/library/debian:12@${digest}`,
+      `FROM docker.io/library/busybox:1@${digest}`,
+      '[stage-1 2/3] RUN echo FROM x',
+    ];
+    const vertexes = names.map((name, index) => ({ digest: `sha256:${index}`, name, started, completed: started }));
+    progress.read(JSON.stringify({ vertexes }));
+    expect(progress.baseImages).toEqual([
+      { name: 'docker.io/library/debian:12', digest },
+      { name: 'docker.io/library/busybox:1', digest },
+    ]);
+    expect([progress.cachedSteps, progress.steps]).toEqual([0, 1]);
   });
 
   test('the failing step shows its error, and what buildctl says at the end is kept apart', () => {

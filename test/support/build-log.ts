@@ -24,6 +24,7 @@ export async function appendLog(
     object_key: key,
     platform,
     attempt: 1,
+    marks: [],
     textBytes: texts.reduce((sum, text) => sum + Buffer.byteLength(text) + 1, 0),
     isCut: false,
   });
