@@ -40,7 +40,7 @@ export async function testSource(
 ): Promise<SourceAccountRow> {
   const account = await findSourceAccount(deps.db, binding.sourceAccount);
   if (account === undefined || account.instance_id !== instanceId) throw unknownAccount(binding.sourceAccount, pointer);
-  const url = cloneUrl(account.base_url, binding);
+  const url = cloneUrl({ host: account.host, baseUrl: account.base_url }, binding);
   await checkUrl(deps, { url, pointer: `${pointer}/sourceAccount` });
   const credential = await credentialOf(deps, account);
   try {

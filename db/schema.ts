@@ -3,20 +3,27 @@ import type {
   BuildBaseImageTable,
   BuildCacheTable,
   BuildRuleTable,
-  BuildTable,
+  BuildTable, BuildWorkerTable,
   LogSegmentTable,
 } from './tables/build.ts';
 import type { ChainTable, ChainVersionTable } from './tables/chain.ts';
 import type { InstanceTable } from './tables/instance.ts';
 import type { NamespaceTable } from './tables/namespace.ts';
-import type { BlobPlaceTable, TagPointerTable } from './tables/push.ts';
+import type { BlobPlaceTable, TagFenceTable, TagMoveTable, TagPointerTable } from './tables/push.ts';
 import type { RunEventTable, RunStepChildTable, RunStepTable, RunTable } from './tables/record.ts';
 import type { ReplicationRuleTable, ReplicationTaskTable } from './tables/replicate.ts';
 import type { RepositoryTable } from './tables/repository.ts';
 import type { FindingTable, ScanReportTable, ScanTable } from './tables/scan.ts';
 import type { SecretTable } from './tables/secret.ts';
 import type { IdempotencyKeyTable, LoginCodeTable, SessionTable } from './tables/session.ts';
-import type { InboxTable, SourceAccountTable, SourceBindingTable, SourceRefTable } from './tables/source.ts';
+import type {
+  CommitStatusTable,
+  InboxTable,
+  SourceAccountTable,
+  SourceAuthorizationTable,
+  SourceBindingTable,
+  SourceRefTable,
+} from './tables/source.ts';
 import type { DeliveryAttemptTable, DeliveryTable, TriggerTable } from './tables/trigger.ts';
 
 /** Every table by its name in PostgreSQL. */
@@ -25,12 +32,15 @@ export interface Schema {
   namespace: NamespaceTable;
   repository: RepositoryTable;
   source_account: SourceAccountTable;
+  source_authorization: SourceAuthorizationTable;
   source_binding: SourceBindingTable;
+  commit_status: CommitStatusTable;
   source_ref: SourceRefTable;
   inbox: InboxTable;
   secret: SecretTable;
   build_rule: BuildRuleTable;
   build: BuildTable;
+  build_worker: BuildWorkerTable;
   build_architecture: BuildArchitectureTable;
   build_base_image: BuildBaseImageTable;
   build_cache: BuildCacheTable;
@@ -42,6 +52,8 @@ export interface Schema {
   run_step_child: RunStepChildTable;
   run_event: RunEventTable;
   tag_pointer: TagPointerTable;
+  tag_move: TagMoveTable;
+  tag_fence: TagFenceTable;
   blob_place: BlobPlaceTable;
   scan: ScanTable;
   scan_report: ScanReportTable;

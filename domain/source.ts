@@ -1,10 +1,6 @@
 import { z } from 'zod';
-
-/** Login of a source host; write-only, sealed at rest. */
-const credentialSchema = z.strictObject({
-  username: z.string().min(1).max(255),
-  password: z.string().min(1).max(4_096),
-});
+import { limits } from './limits.ts';
+import { credentialSchema } from './source-credential.ts';
 
 /** The kinds of source host; `gitea` is Forgejo's too, `git` a plain git server that calls with a generic signed delivery. */
 export const sourceHostNames = [
@@ -26,24 +22,73 @@ export const defaultBaseUrls: Readonly<Partial<Record<SourceHost, string>>> = {
   bitbucket: 'https://bitbucket.org',
 };
 
-/** A source account: an instance's address of and credential for a source host (docs/product.md, section 5). */
-export const sourceAccountSchema = z.strictObject({
+const baseUrl = z
+  .url({ protocol: /^https?$/ })
+  .max(2_048)
+  .refine((url) => !/^https?:\/\/[^/]*@/.test(url), {
+    message: 'The address must not hold a user name or password. Give them as the credential.',
+  });
+
+/** Certificates (PEM) of the authority a host on a private network has its own certificate from. */
+const caCertificate = z
+  .string()
+  .max(limits.caCertificateBytes)
+  .regex(/-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/, {
+    message: 'It must be one or more certificates in PEM form.',
+  });
+
+/** Where a source host is; hosts with a public address need none. */
+const hostPlace = {
   host: z.enum(sourceHostNames),
-  baseUrl: z
-    .url({ protocol: /^https?$/ })
-    .max(2_048)
-    .refine((url) => !/^https?:\/\/[^/]*@/.test(url), {
-      message: 'The address must not hold a user name or password. Give them as the credential.',
-    }),
-  credential: credentialSchema.nullable().optional(),
-});
+  baseUrl: baseUrl.optional(),
+  caCertificate: caCertificate.nullable().default(null),
+};
+
+/** A source account: an instance's address of and credential for a source host (docs/product.md, section 5). */
+export const sourceAccountSchema = z
+  .strictObject({
+    ...hostPlace,
+    /** Left out: it stays as it is; null takes it away. */
+    credential: credentialSchema.nullable().optional(),
+  })
+  .superRefine(needsBaseUrl);
 export type SourceAccountDefinition = z.infer<typeof sourceAccountSchema>;
+
+/**
+ * A person connecting a source host in the browser: by OAuth, or by installing a GitHub App. With `sourceAccount` the grant
+ * replaces that account's credential (docs/product.md, section 5).
+ */
+export const sourceAuthorizationSchema = z
+  .strictObject({
+    ...hostPlace,
+    flow: z.enum(['oauth', 'app']).optional(),
+    sourceAccount: z.string().min(1).max(64).optional(),
+  })
+  .superRefine(needsBaseUrl);
+export type SourceAuthorizationDefinition = z.infer<typeof sourceAuthorizationSchema>;
+
+function needsBaseUrl(
+  { host, baseUrl: url }: { host: SourceHost; baseUrl?: string | undefined },
+  context: z.RefinementCtx,
+): void {
+  if (url !== undefined || defaultBaseUrls[host] !== undefined) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['baseUrl'],
+    message: 'This kind of host has no public address: name yours.',
+  });
+}
+
+/** The host's address without a trailing slash; its public one where none is named. */
+export function baseUrlOf({ host, baseUrl: url }: { host: SourceHost; baseUrl?: string | undefined }): string {
+  return (url ?? defaultBaseUrls[host] ?? '').replace(/\/+$/, '');
+}
 
 const codePath = z
   .string()
   .min(1)
   .max(255)
-  .regex(/^[A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_.-]+)*$/)
+  .regex(/^~?[A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_.-]+)*$/)
   .refine((path) => !path.split('/').some((part) => part === '.' || part === '..' || part.startsWith('-')), {
     message: 'The path must not hold ".", ".." or a part that starts with "-".',
   });
@@ -56,12 +101,13 @@ export const sourceBindingSchema = z.strictObject({
 });
 export type SourceBindingDefinition = z.infer<typeof sourceBindingSchema>;
 
-/** The address git clones from. */
+/** The address git clones from; Bitbucket Data Center keeps its repositories below `/scm`. */
 export function cloneUrl(
-  baseUrl: string,
+  { host, baseUrl: url }: { readonly host: SourceHost; readonly baseUrl: string },
   { codeNamespace, codeRepository }: Pick<SourceBindingDefinition, 'codeNamespace' | 'codeRepository'>,
 ): string {
-  return `${baseUrl.replace(/\/+$/, '')}/${codeNamespace}/${codeRepository.replace(/\.git$/, '')}.git`;
+  const root = `${url.replace(/\/+$/, '')}${host === 'bitbucket_data_center' ? '/scm' : ''}`;
+  return `${root}/${codeNamespace}/${codeRepository.replace(/\.git$/, '')}.git`;
 }
 
 /** A change of one ref as a source host reports it (docs/product.md, section 5). Claims of the host, not facts. */

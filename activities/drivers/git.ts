@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { limits } from '../../domain/limits.ts';
+import type { HostRef } from '../../domain/reconcile.ts';
 import { SourceError } from '../../domain/source-error.ts';
 import { archiveContext, type ContextArchive, type ContextInput } from './git-context.ts';
 import { addressWithoutLogin, branchMissing, gitErrorOf } from './git-errors.ts';
-import { listRefs, listTree, testClone, withAuthority } from './git-remote.ts';
-import type { RemoteEntry, RemoteLogin, RemoteRef } from './git-remote.ts';
-import { listRefs, type RemoteRef } from './git-refs.ts';
+import { listRefs } from './git-refs.ts';
+import { listTree, testClone, withAuthority, type RemoteEntry, type RemoteLogin } from './git-remote.ts';
 import { ProcessFailed, runProcess } from './process.ts';
 
 const memoryBytes = 1024 * 1024 * 1024;
@@ -50,9 +50,7 @@ export interface Git {
   /** The commit of `refs/heads/…` or `refs/tags/…` (an annotated tag's commit), or undefined when there is no such ref. */
   refResolve(url: string, ref: string, remote: Remote): Promise<string | undefined>;
   /** Every branch and tag. @throws SourceError, `source.too_many_refs` beyond `limits.refsPerSource` */
-  refsList(url: string, remote: Remote): Promise<readonly RemoteRef[]>;
-  /** Every branch and tag of a source. @throws SourceError */
-  refsList(url: string, remote: Remote): Promise<readonly RemoteRef[]>;
+  refsList(url: string, remote: Remote): Promise<readonly HostRef[]>;
   /** What stands in a directory at `refs/heads/…` or `refs/tags/…`; undefined when it is no directory there. @throws SourceError */
   treeList(
     url: string,
@@ -87,10 +85,21 @@ export interface GitRunOptions {
 
 export function createGit(options: GitOptions): Git {
   const run = createRun(options);
+  const loggedIn = <Result>(
+    url: string,
+    { credential, caCertificate = null, signal }: Remote,
+    work: (login: RemoteLogin) => Promise<Result>,
+  ): Promise<Result> => {
+    const { env, secrets } = loginOf(url, credential);
+    return withAuthority(caCertificate, (authority) => work({ url, env: { ...env, ...authority }, secrets, signal }));
+  };
   return {
-    refResolve: (url, ref, remote) => resolveRef(run, { url, ref, ...remote }),
-    refsList: async (url, { credential, signal }) => listRefs(run, { url, signal, ...loginOf(url, credential) }),
-    commitClone: (input) => cloneCommit(run, input),
+    refResolve: async (url, ref, remote) => loggedIn(url, remote, (login) => resolveRef(run, { ref, ...login })),
+    refsList: async (url, remote) => loggedIn(url, remote, (login) => listRefs(run, login)),
+    treeList: async (url, place, remote) => loggedIn(url, remote, (login) => listTree(run, { ...place, ...login })),
+    cloneTest: async (url, remote) => loggedIn(url, remote, (login) => testClone(run, login)),
+    commitClone: async (input) =>
+      loggedIn(input.url, input, ({ env, secrets }) => cloneCommit(run, input, { env, secrets })),
     contextArchive: (input) => archiveContext(run, input),
   };
 }
@@ -169,9 +178,8 @@ async function resolveRef(
 }
 
 /** The tip at depth 1, as a branch has usually not moved; then the commit alone; then the whole branch. */
-async function cloneCommit(run: GitRun, input: CloneInput & Pick<RemoteLogin, 'env' | 'secrets'>): Promise<void> {
-  const { url, commit, ref, directory, env, secrets, signal, timeoutMs } = input;
-  const login = { env, secrets };
+async function cloneCommit(run: GitRun, input: CloneInput, login: GitLogin): Promise<void> {
+  const { url, commit, ref, directory, signal, timeoutMs } = input;
   const deadline = performance.now() + timeoutMs;
   const remoteRun = (args: readonly string[]): Promise<string> =>
     run(args, { signal, timeoutMs: Math.max(1, deadline - performance.now()), ...login });

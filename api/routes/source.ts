@@ -190,7 +190,7 @@ async function toApiBinding(
   return {
     sourceAccount: row.source_account_id,
     ...code,
-    cloneUrl: cloneUrl(account.base_url, code),
+    cloneUrl: cloneUrl({ host: account.host, baseUrl: account.base_url }, code),
     hook: newHook ?? hookOf(deps, { hookId: row.hook_id, host: account.host, secret: null }),
     lastEvent:
       last === undefined

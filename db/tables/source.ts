@@ -1,7 +1,9 @@
 import type { ColumnType, Generated, Insertable, Selectable, Updateable } from 'kysely';
-import type { Reason } from '../../domain/errors.ts';
 import type { RunCause } from '../../domain/record.ts';
 import type { SourceHost } from '../../domain/source.ts';
+import type { CredentialKind } from '../../domain/source-credential.ts';
+import type { CommitState } from '../../domain/commit-status.ts';
+import type { Reason } from '../../domain/errors.ts';
 
 /** An instance's address of and credential for a source host (docs/product.md, section 5). */
 export interface SourceAccountTable {
@@ -9,7 +11,12 @@ export interface SourceAccountTable {
   instance_id: string;
   host: SourceHost;
   base_url: string;
+  /** PEM, for hosts behind a private authority. */
+  ca_certificate: Generated<string | null>;
   credential_ref: string | null;
+  credential_kind: Generated<CredentialKind | null>;
+  /** Until then one process alone renews the OAuth grant. */
+  renewing_until: Generated<Date | null>;
   created_at: ColumnType<Date, Date | undefined, never>;
 }
 
@@ -25,6 +32,12 @@ export interface SourceBindingTable {
   /** The secret before a rotation; deliveries signed with it are taken until the time beside it. */
   previous_hook_secret_ref: Generated<string | null>;
   previous_hook_secret_until: Generated<Date | null>;
+  /** The host's own id of the hook Slipway installed. */
+  hook_ref: Generated<string | null>;
+  /** Why Slipway could not install it. */
+  hook_issue: ColumnType<Reason | null, string | undefined, string>;
+  /** Why commits get no status. */
+  status_issue: ColumnType<Reason | null, string | undefined, string>;
   /** The branch HEAD names, as last asked of the host: its cache serves branches that have none. */
   default_branch: Generated<string | null>;
   default_branch_at: Generated<Date | null>;
@@ -34,6 +47,37 @@ export interface SourceBindingTable {
   /** Why the last try failed, null when it did not. */
   reconcile_error: ColumnType<Reason | null, string | null | undefined, string | null>;
   created_at: ColumnType<Date, Date | undefined, never>;
+}
+
+/** Somebody's way to a source host's consent page and back; its `state` is stored hashed and used once. */
+export interface SourceAuthorizationTable {
+  state_hash: string;
+  actor: string;
+  instance_id: string;
+  /** The account whose credential is replaced; null: a new one is made. */
+  source_account_id: string | null;
+  flow: 'oauth' | 'app';
+  host: SourceHost;
+  base_url: string;
+  ca_certificate: string | null;
+  expires_at: Date;
+}
+
+/** The outbox of statuses: one row per commit and chain; what is sent is the state at the time of sending. */
+export interface CommitStatusTable {
+  id: string;
+  repository_id: string;
+  commit: string;
+  /** The chain's id; empty for builds outside one. */
+  chain_key: string;
+  /** Counts the changes; behind it are the last one announced to the engine, and the last one told to the host. */
+  version: Generated<number>;
+  notified_version: Generated<number>;
+  sent_version: Generated<number>;
+  sent_state: Generated<CommitState | null>;
+  issue: ColumnType<Reason | null, string | undefined, string>;
+  changed_at: Date;
+  sent_at: Generated<Date | null>;
 }
 
 /** A ref as last seen: its row lock orders the changes of one ref (`order_no`), its tip tells duplicates. */
@@ -74,6 +118,9 @@ export type NewSourceAccount = Insertable<SourceAccountTable>;
 export type SourceAccountUpdate = Updateable<SourceAccountTable>;
 export type SourceBindingRow = Selectable<SourceBindingTable>;
 export type NewSourceBinding = Insertable<SourceBindingTable>;
+export type SourceAuthorizationRow = Selectable<SourceAuthorizationTable>;
+export type NewSourceAuthorization = Insertable<SourceAuthorizationTable>;
+export type CommitStatusRow = Selectable<CommitStatusTable>;
 export type SourceRefRow = Selectable<SourceRefTable>;
 export type InboxRow = Selectable<InboxTable>;
 export type NewInbox = Insertable<InboxTable>;
