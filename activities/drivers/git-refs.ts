@@ -1,26 +1,16 @@
 import { limits } from '../../domain/limits.ts';
+import type { HostRef } from '../../domain/reconcile.ts';
 import { SourceError } from '../../domain/source-error.ts';
 import { addressWithoutLogin, gitErrorOf } from './git-errors.ts';
 import type { GitLogin, GitRun } from './git.ts';
 
 const timeoutMs = 30_000;
 
-/** A branch or a tag as its host has it now. */
-export interface RemoteRef {
-  /** Without `refs/heads/` or `refs/tags/`. */
-  readonly ref: string;
-  readonly refType: 'branch' | 'tag';
-  /** What it stands for; of an annotated tag the commit the tag names. */
-  readonly commit: string;
-  /** What the ref itself holds: of an annotated tag the tag's own object, else the commit. */
-  readonly objectId: string;
-}
-
 /** Every branch and tag of a remote repository; what lies beside them (pull requests, notes) is left out. */
 export async function listRefs(
   run: GitRun,
   { url, env, secrets, signal }: GitLogin & { readonly url: string; readonly signal: AbortSignal },
-): Promise<readonly RemoteRef[]> {
+): Promise<readonly HostRef[]> {
   const ids = new Map<string, string>();
   // An annotated tag stands twice, the second time with what it names.
   const maxLines = 2 * limits.refsPerSource;
@@ -42,7 +32,7 @@ export async function listRefs(
   return refs;
 }
 
-function refOf(name: string): Pick<RemoteRef, 'ref' | 'refType'> | undefined {
+function refOf(name: string): Pick<HostRef, 'ref' | 'refType'> | undefined {
   if (name.endsWith('^{}')) return undefined;
   if (name.startsWith('refs/heads/')) return { ref: name.slice('refs/heads/'.length), refType: 'branch' };
   if (name.startsWith('refs/tags/')) return { ref: name.slice('refs/tags/'.length), refType: 'tag' };
