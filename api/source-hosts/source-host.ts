@@ -15,12 +15,20 @@ export interface BoundRepository {
 /** A signature being checked over raw bytes as they arrive, so that a large body need not be held to be verified. */
 export interface SignatureCheck {
   update(chunk: Uint8Array): void;
-  /** Whether one of the secrets signed exactly these bytes; compares in constant time. */
+  /** Whether one of the secrets signed exactly these bytes; compares in constant time. Asked once, at the end. */
   isValid(): boolean;
+}
+
+/** A verified delivery as the inbox keeps it, where a host's own form cannot be kept. */
+export interface KeptDelivery {
+  readonly deliveryId: string;
+  readonly body: Uint8Array;
 }
 
 /** One kind of source host: its signature, its delivery id, its payload (docs/product.md, section 5). */
 export interface SourceHostAdapter {
+  /** False where the secret covers only the headers: what the body says is a hint, and the ref is read again. */
+  readonly isBodySigned: boolean;
   signatureCheck(
     headers: Headers,
     options: { readonly secrets: readonly string[]; readonly now: Date },
@@ -30,4 +38,6 @@ export interface SourceHostAdapter {
   event(headers: Headers): string;
   /** Reads a verified body. Never throws: what cannot be read is `invalid` with the reason. */
   parse(event: string, body: Uint8Array, bound: BoundRepository): ParsedDelivery;
+  /** Set where a body repeats its secret, or where only the body tells one delivery from another. */
+  keep?(body: Uint8Array, headers: Headers): KeptDelivery;
 }
