@@ -2,7 +2,8 @@ import type { RunImages } from '../domain/chain.ts';
 import type { Reason } from '../domain/errors.ts';
 import type { RunResult, SkipReason, StepName, StepState } from '../domain/record.ts';
 import type { Database } from '../db/database.ts';
-import { recordRunEnd, recordRunImages, recordRunStart, recordStep } from '../db/repositories/record.ts';
+import { recordRunImages, recordRunStart, recordStep } from '../db/repositories/record.ts';
+import { recordRunEnd } from '../db/repositories/run-end.ts';
 
 export interface RecordDeps {
   readonly db: Database;

@@ -4,6 +4,7 @@ import type { BuildArchitectureRow } from '../db/tables/build.ts';
 import { architectures } from '../domain/build.ts';
 import { buildStages } from '../domain/log-line.ts';
 import { runCauses } from '../domain/record.ts';
+import { queueSchema } from './run-shape.ts';
 import { placeExample, placeSchema, reasonSchema, timeOf, timeOrNull, timeSchema } from './shapes.ts';
 
 const statusSchema = z.enum(['pending', 'building', 'success', 'failed', 'canceled']);
@@ -25,6 +26,8 @@ export const buildSchema = z
     digest: z.string().nullable(),
     status: statusSchema,
     stage: z.enum(buildStages).nullable(),
+    queuePlace: queueSchema.nullable().openapi({ description: 'While it waits for a worker.' }),
+    region: z.string().openapi({ description: 'Whose workers build it.' }),
     architectures: z.array(
       z.object({
         platform: z.enum(architectures),
@@ -60,6 +63,8 @@ export const buildExample = {
   digest: null,
   status: 'building',
   stage: 'build',
+  queuePlace: null,
+  region: 'cn-hangzhou',
   architectures: [],
   log: { lines: 120, bytes: 9_000, truncated: false },
   queuedAt: '2026-11-21T12:00:00.000Z',
@@ -89,6 +94,8 @@ export function toApiBuild(build: BuildWithParts): z.infer<typeof buildSchema> {
     digest: build.digest,
     status: build.status,
     stage: build.stage,
+    queuePlace: build.queuePlace,
+    region: build.region,
     architectures: build.architectures.map(toApiArchitecture),
     log: { lines: build.log_lines, bytes: build.log_bytes, truncated: build.is_log_truncated },
     queuedAt: timeOf(build.queued_at),

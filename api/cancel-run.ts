@@ -42,6 +42,20 @@ export async function cancelRun(
   if (!isCanceled) throw ended(endedCode);
 }
 
+/**
+ * Stops a run that gave way to a newer one: by its workflow, or here and now where it has none. Throws while the engine is away; the
+ * sweeper comes back to it.
+ */
+export async function stopSuperseded(
+  { db, engine, clock }: CancelRunDeps,
+  { id, workflow_id: workflowId }: { id: string; workflow_id: string },
+): Promise<void> {
+  const answer = await engine.cancelRun(workflowId);
+  const end = { runId: id, actor: null, at: clock() };
+  if (answer === 'canceling') await noteRunCanceling(db, end);
+  else await cancelRunWithoutWorkflow(db, end);
+}
+
 function ended(code: 'run.already_finished' | 'build.already_finished') {
   const what = code === 'run.already_finished' ? 'run' : 'build';
   return conflict(code, `The ${what} has ended, so there is nothing left to cancel. What it did stays as it is.`);

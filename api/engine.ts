@@ -9,6 +9,7 @@ import {
 import type { Connection, WorkflowOptions } from '@temporalio/client';
 import type { DeliveryChainInput } from '../domain/chain.ts';
 import { AppError } from '../domain/errors.ts';
+import { runPriority } from '../domain/record.ts';
 import { workflowIds } from '../domain/run-id.ts';
 import { taskQueues } from '../domain/task-queues.ts';
 import type { deliveryChain, triggerDelivery } from '../workflows/index.ts';
@@ -24,7 +25,9 @@ const retryAfterSeconds = 5;
  * counts as started. Throws 503 `temporal.unreachable` when there is no answer within two seconds.
  */
 export interface Engine {
-  /** Starts a run's workflow; the answer is the engine's own id of this execution, null when it had ended before. */
+  /**
+   * Starts a run's workflow; what a person waits for goes first, and namespaces share the queues fairly. The answer is the engine's own id of this execution, null when it had ended before.
+   */
   startRun(input: DeliveryChainInput, workflowId: string): Promise<{ readonly workflowRunId: string | null }>;
   /** Asks a run's workflow to cancel; `not_found` when none is running under this id. */
   cancelRun(workflowId: string): Promise<'canceling' | 'not_found'>;
@@ -54,6 +57,7 @@ export function createEngine({ connection, namespace }: EngineOptions): Engine {
           workflow.start<typeof deliveryChain>('deliveryChain', {
             ...startOptions(workflowId),
             args: [input],
+            priority: { priorityKey: runPriority(input.cause), fairnessKey: input.repository.namespaceId },
             typedSearchAttributes: attributesOf(input),
           }),
         ),

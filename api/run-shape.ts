@@ -1,7 +1,9 @@
 import { z } from '@hono/zod-openapi';
+import type { QueuePlace } from '../db/repositories/queue.ts';
 import type { RunWithPlace } from '../db/repositories/record-read.ts';
 import type { RunStepChildRow, RunStepRow } from '../db/tables/record.ts';
 import type { Config } from '../domain/config.ts';
+import { lateOrderNo } from '../domain/chain.ts';
 import { runCauses, runResults, runStatuses, stepNames, stepStates } from '../domain/record.ts';
 import { placeExample, placeSchema, reasonSchema, timeOf, timeOrNull, timeSchema } from './shapes.ts';
 
@@ -33,6 +35,13 @@ const stepSchema = z
   })
   .openapi('Step');
 
+const otherRunSchema = z.object({ id: z.string(), number: z.int() }).openapi('OtherRun');
+
+/** A place in a waiting line; fair shares between namespaces may let others pass. */
+export const queueSchema = z
+  .object({ place: z.int().openapi({ description: '1 is next.' }), of: z.int() })
+  .openapi('QueuePlace');
+
 /** One run as every answer shows it (docs/product.md, section 12). */
 export const runSchema = z
   .object({
@@ -61,6 +70,14 @@ export const runSchema = z
     images: z.array(z.object({ tag: z.string(), digest: z.string(), platforms: z.array(z.string()) })),
     build: z.string().nullable(),
     steps: z.array(stepSchema),
+    supersededBy: otherRunSchema.nullable().openapi({ description: 'The newer run it gave way to.' }),
+    supersedes: otherRunSchema.nullable().openapi({ description: 'The older run that gave way to it.' }),
+    queue: queueSchema
+      .nullable()
+      .openapi({ description: 'Waiting for the run before it or, once started, for a worker that builds.' }),
+    isLate: z
+      .boolean()
+      .openapi({ description: 'Its push was told after a newer one: it moves no tag, and makes missing ones.' }),
     queuedAt: timeSchema,
     startedAt: timeSchema.nullable(),
     endedAt: timeSchema.nullable(),
@@ -92,6 +109,10 @@ export const runExample = {
   images: [],
   build: '019ab2c4-7d10-7c3e-9c11-2f1e0a9b8c7e',
   steps: [],
+  supersededBy: null,
+  supersedes: { id: '019ab2c4-7d10-7c3e-9c11-2f1e0a9b8c70', number: 37 },
+  queue: null,
+  isLate: false,
   queuedAt: '2026-11-21T12:00:00.000Z',
   startedAt: '2026-11-21T12:00:01.000Z',
   endedAt: '2026-11-21T12:03:13.000Z',
@@ -109,8 +130,14 @@ export function toApiRun(
   {
     steps,
     children = [],
+    queue = null,
     config,
-  }: { steps: readonly RunStepRow[]; children?: readonly RunStepChildRow[]; config: TemporalConfig },
+  }: {
+    steps: readonly RunStepRow[];
+    children?: readonly RunStepChildRow[];
+    queue?: QueuePlace | null;
+    config: TemporalConfig;
+  },
 ): z.infer<typeof runSchema> {
   return {
     id: run.id,
@@ -139,6 +166,10 @@ export function toApiRun(
           children.filter((child) => child.step === step.name),
         ),
       ),
+    supersededBy: otherRun(run.superseded_by_id, run.superseded_by_number),
+    supersedes: otherRun(run.supersedes_id, run.supersedes_number),
+    queue,
+    isLate: run.order_no === lateOrderNo,
     queuedAt: timeOf(run.queued_at),
     startedAt: timeOrNull(run.started_at),
     endedAt: timeOrNull(run.ended_at),
@@ -147,6 +178,10 @@ export function toApiRun(
     cancelRequestedBy: run.cancel_requested_by,
     temporal: temporalOf(run, config),
   };
+}
+
+function otherRun(id: string | null, number: number | null) {
+  return id === null || number === null ? null : { id, number };
 }
 
 function chainOf(run: RunWithPlace): z.infer<typeof runSchema>['chain'] {

@@ -16,10 +16,11 @@ import { createSecretBox, parseKeyFile } from '../activities/drivers/secret-box.
 import { parseTokenKey } from '../activities/drivers/token-key.ts';
 import { createDatabase } from '../db/database.ts';
 import { createListener } from '../db/listener.ts';
-import { logChannel } from '../db/repositories/build-log.ts';
+import { logChannel, progressChannel } from '../db/repositories/build-log.ts';
 import { inboxChannel } from '../db/repositories/inbox.ts';
 import { findInstance } from '../db/repositories/instance.ts';
 import { runChannel } from '../db/repositories/record.ts';
+import { startChannel } from '../db/repositories/run-concurrency.ts';
 import { openSecret } from '../db/repositories/secret.ts';
 import { ConfigInvalid, egressPolicyOf, readConfig } from '../domain/config.ts';
 import type { Config } from '../domain/config.ts';
@@ -62,7 +63,7 @@ async function wire(config: Config, log: Logger) {
   });
   const listener = createListener({
     url: config.SLIPWAY_POSTGRES_URL,
-    channels: [inboxChannel, runChannel, logChannel],
+    channels: [inboxChannel, runChannel, logChannel, startChannel],
     onError: (error) => log.warn({ error: error.message }, 'the listening connection was lost'),
   });
   const tokenKey = parseTokenKey(await readFile(config.SLIPWAY_TOKEN_KEY_FILE, 'utf8'));
@@ -83,7 +84,7 @@ async function wire(config: Config, log: Logger) {
     connection: lazyConnection(config),
     namespace: config.SLIPWAY_TEMPORAL_NAMESPACE,
   });
-  const starter = createRunStarter({ db, engine, clock, log });
+  const starter = createRunStarter({ db, engine, listener, clock, log });
   const dispatcher = createDispatcher({ db, starter, listener, timings: config.SLIPWAY_TIMINGS, clock, log });
 
   /** Also makes the bucket, which the store may have lost with its disk. */

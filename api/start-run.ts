@@ -1,7 +1,15 @@
 import type { Logger } from 'pino';
-import { listUnstartedRuns, noteRunStarted } from '../db/repositories/run-start.ts';
-import type { StartableRun } from '../db/repositories/run-start.ts';
 import type { Database } from '../db/database.ts';
+import type { Listener } from '../db/listener.ts';
+import { releaseStranded, startChannel } from '../db/repositories/run-concurrency.ts';
+import type { StartableRun } from '../db/repositories/run-start.ts';
+import {
+  findUnstartedRun,
+  listSuperseded,
+  listUnstartedRuns,
+  noteRunStarted,
+} from '../db/repositories/run-startable.ts';
+import { stopSuperseded } from './cancel-run.ts';
 import type { Clock } from './deps.ts';
 import type { Engine } from './engine.ts';
 
@@ -10,13 +18,19 @@ const unstartedAfterMs = 30_000;
 const sweepIntervalMs = 10_000;
 const sweepBatch = 50;
 
-/** Starts the workflows of inserted runs: at once after the commit, and by a sweep for those whose start went wrong. */
+/**
+ * Starts the workflows of inserted runs: at once after the commit, when the run before has ended (a notice), and by a sweep for those
+ * whose start went wrong. Runs that give way to a newer one are stopped by the same hands.
+ */
 export interface RunStarter {
-  /** Starts one run's workflow. Never throws: what fails now is the sweeper's, the row says so. */
+  /** Starts one run's workflow, unless it waits for its turn, and stops what gives way to it. Never throws: what fails now is the sweeper's, the row says so. */
   start(run: StartableRun): Promise<void>;
-  /** Starts every queued run without a note that is older than 30 s; answers how many. Stops at the first failure. */
+  /**
+   * Starts every queued run without a note that is older than 30 s; answers how many. Stops at the first failure. Also stops what gave
+   * way and still runs, and releases what waits behind nothing.
+   */
   sweep(): Promise<number>;
-  /** Sweeps every 10 s from now on. */
+  /** Works on notices, and sweeps every 10 s, from now on. */
   watch(): void;
   /** Ends the sweeping and waits for starts under way. */
   stop(): Promise<void>;
@@ -25,6 +39,7 @@ export interface RunStarter {
 export interface RunStarterDeps {
   readonly db: Database;
   readonly engine: Pick<Engine, 'startRun' | 'cancelRun'>;
+  readonly listener: Pick<Listener, 'on'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -32,24 +47,43 @@ export interface RunStarterDeps {
 export function createRunStarter(deps: RunStarterDeps): RunStarter {
   const underWay = new Set<Promise<unknown>>();
   let timer: NodeJS.Timeout | undefined;
+  let stopListening = () => {};
   const tracked = <Result>(work: Promise<Result>): Promise<Result> => {
     underWay.add(work);
     return work.finally(() => underWay.delete(work));
   };
   const sweep = () => tracked(sweepOnce(deps));
   return {
-    start: (run) => tracked(tryStart(deps, run).then(() => undefined)),
+    start: (run) => tracked(startAndSupersede(deps, run)),
     sweep,
     watch() {
+      stopListening = deps.listener.on(startChannel, (runId) => {
+        if (runId !== null) void tracked(startReleased(deps, runId));
+      });
       timer = setInterval(() => {
         sweep().catch((error: unknown) => deps.log.warn({ err: error }, 'sweeping unstarted runs failed'));
       }, sweepIntervalMs);
     },
     async stop() {
       clearInterval(timer);
+      stopListening();
       await Promise.allSettled(underWay);
     },
   };
+}
+
+async function startAndSupersede(deps: RunStarterDeps, run: StartableRun): Promise<void> {
+  await Promise.all([tryStart(deps, run), run.supersedes_id === null ? undefined : tryStop(deps, { by: run.id })]);
+}
+
+/** A notice may come to several processes, and late: the row says whether there is still something to start. */
+async function startReleased(deps: RunStarterDeps, runId: string): Promise<void> {
+  try {
+    const run = await findUnstartedRun(deps.db, runId);
+    if (run !== undefined) await tryStart(deps, run);
+  } catch (error) {
+    deps.log.warn({ err: error, runId }, 'the released run could not be read now; the sweeper will');
+  }
 }
 
 /**
@@ -57,17 +91,20 @@ export function createRunStarter(deps: RunStarterDeps): RunStarter {
  * keep a transaction open for as long as Temporal takes.
  */
 async function sweepOnce(deps: RunStarterDeps): Promise<number> {
-  const queuedBefore = new Date(deps.clock().getTime() - unstartedAfterMs);
+  const at = deps.clock();
+  await releaseStranded(deps.db, { at, limit: sweepBatch });
+  const queuedBefore = new Date(at.getTime() - unstartedAfterMs);
   let started = 0;
   for (const run of await listUnstartedRuns(deps.db, { queuedBefore, limit: sweepBatch })) {
     if (!(await tryStart(deps, run))) return started;
     started += 1;
   }
+  await tryStop(deps, {});
   return started;
 }
 
 async function tryStart({ db, engine, clock, log }: RunStarterDeps, run: StartableRun): Promise<boolean> {
-  if (run.status !== 'queued') return true;
+  if (run.status !== 'queued' || run.is_waiting) return true;
   try {
     const { workflowRunId } = await engine.startRun(run.input, run.workflow_id);
     const status = await noteRunStarted(db, { runId: run.id, workflowRunId, at: clock() });
@@ -77,5 +114,14 @@ async function tryStart({ db, engine, clock, log }: RunStarterDeps, run: Startab
   } catch (error) {
     log.warn({ err: error, runId: run.id }, 'the run could not be started now; the sweeper will');
     return false;
+  }
+}
+
+async function tryStop(deps: RunStarterDeps, { by }: { by?: string }): Promise<void> {
+  try {
+    const olders = await listSuperseded(deps.db, { limit: sweepBatch, ...(by === undefined ? {} : { by }) });
+    for (const older of olders) await stopSuperseded(deps, older);
+  } catch (error) {
+    deps.log.warn({ err: error, by }, 'a superseded run could not be stopped now; the sweeper will');
   }
 }

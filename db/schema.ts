@@ -3,9 +3,11 @@ import type {
   BuildBaseImageTable,
   BuildCacheTable,
   BuildRuleTable,
-  BuildTable, BuildWorkerTable,
+  BuildTable,
+  BuildWorkerTable,
   LogSegmentTable,
 } from './tables/build.ts';
+import type { BuildSecretTable } from './tables/build-secret.ts';
 import type { ChainTable, ChainVersionTable } from './tables/chain.ts';
 import type { InstanceTable } from './tables/instance.ts';
 import type { NamespaceTable } from './tables/namespace.ts';
@@ -39,6 +41,7 @@ export interface Schema {
   inbox: InboxTable;
   secret: SecretTable;
   build_rule: BuildRuleTable;
+  build_secret: BuildSecretTable;
   build: BuildTable;
   build_worker: BuildWorkerTable;
   build_architecture: BuildArchitectureTable;

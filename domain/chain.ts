@@ -20,6 +20,10 @@ const chainNodesSchema = z.strictObject({
   trigger: emptyNode.optional(),
 });
 
+/** What a chain does when a run starts for a ref or tag that has one already (docs/product.md, section 8, "concurrency"). */
+export const concurrencies = ['supersede', 'queue', 'parallel'] as const;
+export type Concurrency = (typeof concurrencies)[number];
+
 /** A delivery chain as a user writes it (docs/product.md, section 8). */
 export const chainSchema = z
   .strictObject({
@@ -34,6 +38,8 @@ export const chainSchema = z
       })
       .default({ namespace: null, repository: null, allEffective: true, exclude: [] }),
     nodes: chainNodesSchema.default({ push: {}, scan: scanPolicySchema.parse({}) }),
+    /** null: branches and image pushes supersede, git tags run in parallel. */
+    concurrency: z.enum(concurrencies).nullable().default(null),
     enabled: z.boolean().default(true),
   })
   .superRefine(({ scope }, context) => {
@@ -91,11 +97,23 @@ export interface ChainSnapshot {
   readonly id: string | null;
   readonly name: string | null;
   readonly version: number | null;
+  readonly concurrency: Concurrency | null;
   readonly scan: ScanPolicy | null;
   readonly isReplicateOn: boolean;
   readonly isTriggerOn: boolean;
   readonly replicationRules: readonly ReplicationRuleSnapshot[];
   readonly triggers: readonly TriggerSnapshot[];
+}
+
+/** The order number of a push told after a newer one of its ref: it may make a missing tag and moves none. */
+export const lateOrderNo = 0;
+
+/** How the runs of one ref or tag follow each other: as the chain says, else by what starts them. */
+export function concurrencyOf(
+  { concurrency }: Pick<ChainSnapshot, 'concurrency'>,
+  start: 'branch' | 'tag' | 'image',
+): Concurrency {
+  return concurrency ?? (start === 'tag' ? 'parallel' : 'supersede');
 }
 
 /** What a run starts from: a commit to build by a rule, or an image that exists. */
@@ -107,10 +125,20 @@ export type RunOrigin =
       readonly source: RunSource;
       readonly tags: readonly string[];
       readonly isCached: boolean;
+      /** Whose workers build it; null: the region of the repository's instance. */
+      readonly buildRegion: string | null;
       /** Architectures an earlier build of the commit made; they are taken over, not built (rebuild of the failed ones). */
       readonly reuse: readonly PlatformImage[];
     }
   | { readonly kind: 'image'; readonly tag: string; readonly digest: string };
+
+/** The region whose workers build: the one its repository names, else its instance's. */
+export function buildRegionOf(
+  { region }: Pick<RepositoryRef, 'region'>,
+  { buildRegion }: Pick<Extract<RunOrigin, { kind: 'source' }>, 'buildRegion'>,
+): string {
+  return buildRegion ?? region;
+}
 
 /** The input of one run: ids, names and rules, no secret (docs/product.md, sections 8 and 12). */
 export interface DeliveryChainInput {

@@ -58,6 +58,8 @@ export const limits = {
   triggerReadBytes: 64 * 1024,
   triggerDisabledAfterMs: 5 * 24 * 60 * 60 * 1000,
   deliveriesKeptDays: 30,
+  /** Builds of a namespace that wait for a worker; configurable (SLIPWAY_WAITING_BUILDS). */
+  waitingBuildsPerNamespace: 1_000,
   logBytes: 64 * 1024 * 1024,
   logPageLines: 100,
   logPageLinesMax: 5_000,

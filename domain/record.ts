@@ -35,6 +35,12 @@ export const runCauses = [
 ] as const;
 export type RunCause = (typeof runCauses)[number];
 
+/** Who waits for whom in a queue: 1 is first, 5 last. What a person waits for goes before pushes, mass rebuilds come last. */
+export function runPriority(cause: RunCause): number {
+  if (cause === 'manual' || cause === 'api' || cause === 'rebuild' || cause === 'restart' || cause === 'fix') return 2;
+  return cause === 'base_image' ? 5 : 3;
+}
+
 /** Filters of `GET /v1/runs` that the database understands. */
 export const runFilterSchema = z.strictObject({
   instance: z.string().optional(),
@@ -60,18 +66,22 @@ export interface RunTotals {
   readonly deliveries: number;
   /** A non-blocking scan that could not be made: the run succeeds and says so. */
   readonly isScanMissing: boolean;
+  /** Architectures that failed, where the build rule lets the others go on. */
+  readonly missingPlatforms: number;
   /** Tags a newer run has already moved on: built, but not moved (the tag fence). */
   readonly fencedTags: number;
 }
 
 /** "Succeeded in 3 m 12 s: 2 tags, 2 copies, 3 triggers". */
-export function successReason({ durationMs, tags, copies, deliveries, isScanMissing, fencedTags }: RunTotals): Reason {
+export function successReason(totals: RunTotals): Reason {
+  const { durationMs, tags, copies, deliveries, isScanMissing, missingPlatforms, fencedTags } = totals;
   const counted = [
     countOf(tags, 'tag', 'tags'),
     countOf(copies, 'copy', 'copies'),
     countOf(deliveries, 'trigger', 'triggers'),
   ];
   const notes = [
+    ...(missingPlatforms > 0 ? [`${countOf(missingPlatforms, 'architecture', 'architectures')} failed`] : []),
     ...(isScanMissing ? ['not scanned'] : []),
     ...(fencedTags > 0
       ? [`${countOf(fencedTags, 'tag', 'tags')} not moved, a newer run holds ${fencedTags === 1 ? 'it' : 'them'}`]
@@ -80,7 +90,7 @@ export function successReason({ durationMs, tags, copies, deliveries, isScanMiss
   const code = isScanMissing ? 'run.success_not_scanned' : 'run.success';
   return {
     code,
-    params: { durationMs, tags, copies, deliveries, fencedTags },
+    params: { durationMs, tags, copies, deliveries, missingPlatforms, fencedTags },
     text: [`Succeeded in ${durationWords(durationMs)}: ${counted.join(', ')}`, ...notes].join('; '),
   };
 }

@@ -54,6 +54,7 @@ const definitionExample = {
     replicate: {},
     trigger: {},
   },
+  concurrency: null,
   enabled: true,
 };
 const example = {

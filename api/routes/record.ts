@@ -1,7 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import { getChain } from '../../db/repositories/chain.ts';
+import { placesOfRuns } from '../../db/repositories/queue.ts';
 import { getRun, listRunChildren, listRunEvents, listRuns, listRunSteps } from '../../db/repositories/record-read.ts';
 import type { RunWithPlace } from '../../db/repositories/record-read.ts';
+import { listTagFences } from '../../db/repositories/tag-fence.ts';
 import type { RunEventRow } from '../../db/tables/record.ts';
 import { runFilterSchema } from '../../domain/record.ts';
 import { cancelRun } from '../cancel-run.ts';
@@ -29,8 +31,18 @@ const startSchema = z
   })
   .openapi('StartRun');
 
+const tagFenceSchema = z
+  .object({ tag: z.string(), run: z.object({ id: z.string(), number: z.int() }) })
+  .openapi('TagFence');
+
 const recordSchema = runSchema
   .extend({
+    tagFence: z.object({
+      heldBy: z
+        .array(tagFenceSchema)
+        .openapi({ description: 'Tags of this run that newer runs hold: built, not moved.' }),
+      keptFrom: z.array(tagFenceSchema).openapi({ description: 'Tags this run holds that older runs did not move.' }),
+    }),
     snapshot: z.object({
       chain: z.unknown().openapi({ description: 'Nodes, policy, rules and triggers as at the start.' }),
       rule: z.unknown().openapi({ description: 'The build rule as at the start; null where nothing is built.' }),
@@ -85,7 +97,7 @@ const read = route(
   {
     action: 'cr:GetChainInstance',
     resource: runResource,
-    example: { ...runExample, snapshot: { chain: {}, rule: null } },
+    example: { ...runExample, tagFence: { heldBy: [], keptFrom: [] }, snapshot: { chain: {}, rule: null } },
   },
   {
     method: 'get',
@@ -126,7 +138,13 @@ export function recordRoutes(deps: RecordDeps) {
   const { db, config, cursors } = deps;
   const shapeRun = async (id: string) => {
     const run = await getRun(db, id);
-    return toApiRun(run, { steps: await listRunSteps(db, [id]), config });
+    const [steps, places] = await Promise.all([listRunSteps(db, [id]), placesOfRuns(db, [run])]);
+    return toApiRun(run, { steps, queue: places.get(id) ?? null, config });
+  };
+  /** Shapes the rows of one list page. */
+  const shaperOf = async (rows: readonly RunWithPlace[]) => {
+    const [steps, places] = await Promise.all([listRunSteps(db, idsOf(rows)), placesOfRuns(db, rows)]);
+    return (run: RunWithPlace) => toApiRun(run, { steps, queue: places.get(run.id) ?? null, config });
   };
   const cursorOf = (filters: unknown) => (run: RunWithPlace) =>
     cursors.write({ key: timeOf(run.queued_at), id: run.id }, filters);
@@ -143,24 +161,27 @@ export function recordRoutes(deps: RecordDeps) {
       const query = c.req.valid('query');
       const filters = ['runs', { chain }];
       const rows = await listRuns(db, { chain }, cursors.read(query, filters));
-      const steps = await listRunSteps(db, idsOf(rows));
-      const toItem = (run: RunWithPlace) => toApiRun(run, { steps, config });
+      const toItem = await shaperOf(rows);
       return c.json(toPage(c, { rows, limit: query.limit, toItem, cursorOf: cursorOf(filters) }), 200);
     })
     .openapi(list, async (c) => {
       const { limit, cursor, ...filter } = c.req.valid('query');
       const filters = ['runs', filter];
       const rows = await listRuns(db, filter, cursors.read({ limit, cursor }, filters));
-      const steps = await listRunSteps(db, idsOf(rows));
-      const toItem = (run: RunWithPlace) => toApiRun(run, { steps, config });
+      const toItem = await shaperOf(rows);
       return c.json(toPage(c, { rows, limit, toItem, cursorOf: cursorOf(filters) }), 200);
     })
     .openapi(read, async (c) => {
       const { id } = c.req.valid('param');
       const run = await getRun(db, id);
-      const steps = await listRunSteps(db, [id]);
-      const children = await listRunChildren(db, { runId: id, attempt: run.attempt });
-      return c.json({ ...toApiRun(run, { steps, children, config }), snapshot: snapshotOf(run) }, 200);
+      const [steps, children, places, tagFence] = await Promise.all([
+        listRunSteps(db, [id]),
+        listRunChildren(db, { runId: id, attempt: run.attempt }),
+        placesOfRuns(db, [run]),
+        listTagFences(db, id),
+      ]);
+      const shaped = toApiRun(run, { steps, children, queue: places.get(id) ?? null, config });
+      return c.json({ ...shaped, tagFence: toApiFences(tagFence), snapshot: snapshotOf(run) }, 200);
     })
     .openapi(listEvents, async (c) => {
       const { id } = await getRun(db, c.req.valid('param').id);
@@ -180,6 +201,10 @@ export function recordRoutes(deps: RecordDeps) {
 
 function idsOf(rows: readonly RunWithPlace[]): string[] {
   return rows.map((run) => run.id);
+}
+
+function toApiFences({ heldBy, keptFrom }: Awaited<ReturnType<typeof listTagFences>>) {
+  return { heldBy: [...heldBy], keptFrom: [...keptFrom] };
 }
 
 function snapshotOf({ input: { chain, origin } }: Awaited<ReturnType<typeof getRun>>) {

@@ -3,6 +3,7 @@ import * as init from './20261121T090000Z-init.ts';
 import * as sourceHosts from './20261121T101000Z-source-hosts.ts';
 import * as reconcile from './20261121T102000Z-reconcile.ts';
 import * as order from './20261121T103000Z-order.ts';
+import * as buildRule from './20261121T105000Z-build-rule.ts';
 import * as buildCache from './20261121T106000Z-build-cache.ts';
 import * as logIndex from './20261121T107000Z-log-index.ts';
 
@@ -12,6 +13,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '20261121T101000Z-source-hosts': sourceHosts,
   '20261121T102000Z-reconcile': reconcile,
   '20261121T103000Z-order': order,
+  '20261121T105000Z-build-rule': buildRule,
   '20261121T106000Z-build-cache': buildCache,
   '20261121T107000Z-log-index': logIndex,
 };

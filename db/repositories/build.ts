@@ -4,6 +4,8 @@ import { notFound } from '../../domain/errors.ts';
 import type { PageQuery } from '../../domain/page.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import type { BuildArchitectureRow, BuildRow } from '../tables/build.ts';
+import { buildPlaces } from './queue.ts';
+import type { QueuePlace } from './queue.ts';
 import type { RunTrigger } from '../tables/record.ts';
 
 /** A build with its architectures and where it belongs. */
@@ -14,6 +16,8 @@ export interface BuildWithParts extends BuildRow {
   readonly repository: string;
   readonly instance: string;
   readonly architectures: readonly BuildArchitectureRow[];
+  /** null: it does not wait for a worker. */
+  readonly queuePlace: QueuePlace | null;
 }
 
 /** Throws 404 `build.not_found`. */
@@ -21,7 +25,7 @@ export async function getBuild(db: Database, id: string): Promise<BuildWithParts
   const build = await withPlace(db).where('build.id', '=', id).executeTakeFirst();
   if (build === undefined) throw notFound('build', id);
   const [whole] = await withArchitectures(db, [build]);
-  return whole ?? { ...build, architectures: [] };
+  return whole ?? { ...build, architectures: [], queuePlace: null };
 }
 
 /** A repository's builds, newest first. */
@@ -61,7 +65,7 @@ function withPlace(db: Database) {
 async function withArchitectures<Row extends BuildRow>(
   db: Database,
   builds: readonly Row[],
-): Promise<(Row & { architectures: BuildArchitectureRow[] })[]> {
+): Promise<(Row & { architectures: BuildArchitectureRow[]; queuePlace: QueuePlace | null })[]> {
   if (builds.length === 0) return [];
   const rows = await db
     .selectFrom('build_architecture')
@@ -73,7 +77,13 @@ async function withArchitectures<Row extends BuildRow>(
     )
     .orderBy('platform')
     .execute();
-  return builds.map((build) => ({ ...build, architectures: rows.filter((row) => row.build_id === build.id) }));
+  const open = builds.filter(({ ended_at: endedAt }) => endedAt === null).map(({ id }) => id);
+  const places = await buildPlaces(db, open);
+  return builds.map((build) => ({
+    ...build,
+    architectures: rows.filter((row) => row.build_id === build.id),
+    queuePlace: places.get(build.id) ?? null,
+  }));
 }
 
 /** What a rebuild takes over from an earlier build. */

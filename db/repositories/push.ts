@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Database } from '../database.ts';
+import type { Database, DatabaseTransaction } from '../database.ts';
 import type { TagPointerRow } from '../tables/push.ts';
 
 export interface TagMove {
@@ -18,8 +18,23 @@ export interface TagMove {
  * again: with the same digest it changes nothing, with another it moves on (docs/product.md, section 12, "Tag fence").
  */
 export async function moveTagPointer(db: Database, move: TagMove): Promise<{ isMoved: boolean; row: TagPointerRow }> {
-  const { repositoryId, tag, orderNo, digest, runId, digestBefore, at } = move;
-  const moved = await db
+  return db.transaction().execute(async (trx) => {
+    const row = await advancePointer(trx, move);
+    if (row !== undefined) {
+      await noteMove(trx, row);
+      return { isMoved: true, row };
+    }
+    const holder = await getTagPointer(trx, move);
+    await noteFence(trx, move, holder);
+    return { isMoved: false, row: holder };
+  });
+}
+
+async function advancePointer(
+  trx: DatabaseTransaction,
+  { repositoryId, tag, orderNo, digest, runId, digestBefore, at }: TagMove,
+): Promise<TagPointerRow | undefined> {
+  return trx
     .insertInto('tag_pointer')
     .values({
       repository_id: repositoryId,
@@ -46,14 +61,38 @@ export async function moveTagPointer(db: Database, move: TagMove): Promise<{ isM
     )
     .returningAll()
     .executeTakeFirst();
-  if (moved !== undefined) return { isMoved: true, row: moved };
-  return { isMoved: false, row: await getTagPointer(db, { repositoryId, tag }) };
+}
+
+/** The tag's history; a repeated move is in it already. */
+async function noteMove(trx: DatabaseTransaction, row: TagPointerRow): Promise<void> {
+  const { repository_id, tag, sequence, order_no, digest, run_id, moved_at } = row;
+  await trx
+    .insertInto('tag_move')
+    .values({ repository_id, tag, sequence, order_no, digest, run_id, moved_at })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+/** Links the run that came too late with the one that holds the tag, if that one is still known. */
+async function noteFence(trx: DatabaseTransaction, { runId, tag }: TagMove, holder: TagPointerRow): Promise<void> {
+  await trx
+    .insertInto('tag_fence')
+    .columns(['run_id', 'tag', 'by_run_id'])
+    .expression((eb) =>
+      eb
+        .selectFrom('run as older')
+        .innerJoin('run as newer', (join) => join.on('newer.id', '=', holder.run_id))
+        .where('older.id', '=', runId)
+        .select(['older.id', eb.val(tag).as('tag'), 'newer.id as by_run_id']),
+    )
+    .onConflict((conflict) => conflict.columns(['run_id', 'tag']).doUpdateSet({ by_run_id: holder.run_id }))
+    .execute();
 }
 
 const isRepeated = sql`tag_pointer.run_id = excluded.run_id and tag_pointer.digest = excluded.digest`;
 
 export async function findTagPointer(
-  db: Database,
+  db: Database | DatabaseTransaction,
   { repositoryId, tag }: { repositoryId: string; tag: string },
 ): Promise<TagPointerRow | undefined> {
   return db
@@ -65,7 +104,10 @@ export async function findTagPointer(
 }
 
 /** Throws when the row is gone, as when its repository was deleted meanwhile. */
-export async function getTagPointer(db: Database, key: { repositoryId: string; tag: string }): Promise<TagPointerRow> {
+export async function getTagPointer(
+  db: Database | DatabaseTransaction,
+  key: { repositoryId: string; tag: string },
+): Promise<TagPointerRow> {
   const row = await findTagPointer(db, key);
   if (row === undefined) throw new Error(`The tag ${key.tag} of repository ${key.repositoryId} has no row any more.`);
   return row;
@@ -119,12 +161,17 @@ export async function deleteTagPointers(
   { repositoryId, tags, digest }: { repositoryId: string; tags: readonly string[]; digest: string },
 ): Promise<void> {
   if (tags.length === 0) return;
-  await db
+  const gone = await db
     .deleteFrom('tag_pointer')
     .where('repository_id', '=', repositoryId)
     .where('tag', 'in', tags)
     .where('digest', '=', digest)
+    .returning('tag')
     .execute();
+  // A tag made anew begins a new history: an older image may be the first in it.
+  const forgotten = gone.map(({ tag }) => tag);
+  if (forgotten.length === 0) return;
+  await db.deleteFrom('tag_move').where('repository_id', '=', repositoryId).where('tag', 'in', forgotten).execute();
 }
 
 /** Remembers where blobs are, for copies to mount from; known places stay as they are. */

@@ -6,7 +6,7 @@ import type { Database } from '../database.ts';
 import type { RunEventRow, RunRow, RunStepChildRow, RunStepRow } from '../tables/record.ts';
 
 /** A run with the names of where it belongs, as they are now. */
-export interface RunWithPlace extends Omit<RunRow, 'input' | 'trigger_snapshots'> {
+export interface RunWithPlace extends Omit<RunRow, 'input' | 'trigger_snapshots' | 'concurrency_key' | 'priority'> {
   readonly namespace: string;
   readonly repository: string;
   readonly instance: string;
@@ -14,6 +14,9 @@ export interface RunWithPlace extends Omit<RunRow, 'input' | 'trigger_snapshots'
   readonly chain_started_id: string | null;
   /** null: the chain was deleted. */
   readonly chain_current_version: number | null;
+  /** Numbers of the newer run it gave way to, and of the older one that gave way to it. */
+  readonly superseded_by_number: number | null;
+  readonly supersedes_number: number | null;
 }
 
 /** Chain runs by the filter, newest first. Builds outside a chain have no Record and are not among them. */
@@ -43,6 +46,8 @@ function withPlace(db: Database) {
     .innerJoin('namespace', 'namespace.id', 'run.namespace_id')
     .innerJoin('instance', 'instance.id', 'run.instance_id')
     .leftJoin('chain', 'chain.id', 'run.chain_id')
+    .leftJoin('run as newer', 'newer.id', 'run.superseded_by_id')
+    .leftJoin('run as older', 'older.id', 'run.supersedes_id')
     .select([
       'run.id',
       'run.number',
@@ -73,6 +78,11 @@ function withPlace(db: Database) {
       'run.workflow_run_id',
       'run.started_note_at',
       'run.cancel_requested_by',
+      'run.is_waiting',
+      'run.superseded_by_id',
+      'run.supersedes_id',
+      'newer.number as superseded_by_number',
+      'older.number as supersedes_number',
       'run.queued_at',
       'run.started_at',
       'run.ended_at',

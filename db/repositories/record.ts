@@ -3,7 +3,7 @@ import type { Transaction } from 'kysely';
 import type { RunImages } from '../../domain/chain.ts';
 import type { Reason } from '../../domain/errors.ts';
 import { stepNames } from '../../domain/record.ts';
-import type { RunResult, SkipReason, StepName, StepState } from '../../domain/record.ts';
+import type { SkipReason, StepName, StepState } from '../../domain/record.ts';
 import type { Database } from '../database.ts';
 import type { Schema } from '../schema.ts';
 
@@ -32,14 +32,6 @@ export interface ChildRecord {
   readonly state: StepState;
   readonly reason: Reason | null;
   readonly result: unknown;
-  readonly at: Date;
-}
-
-export interface RunEndRecord {
-  readonly runId: string;
-  readonly attempt: number;
-  readonly result: RunResult;
-  readonly reason: Reason;
   readonly at: Date;
 }
 
@@ -228,32 +220,4 @@ export async function recordRunImages(
     })
     .where('id', '=', runId)
     .execute();
-}
-
-/** Ends a run: steps not reached become skipped, the result and its sentence stand, the build follows. Repeated calls change nothing. */
-export async function recordRunEnd(db: Database, end: RunEndRecord): Promise<void> {
-  const { runId, attempt, result, reason, at } = end;
-  await db.transaction().execute(async (trx) => {
-    const ended = await trx
-      .updateTable('run')
-      .set({
-        status: result === 'canceled' ? 'canceled' : 'complete',
-        result,
-        reason: JSON.stringify(reason),
-        ended_at: at,
-        started_note_at: sql`coalesce(started_note_at, ${at})`,
-      })
-      .where('id', '=', runId)
-      .where('ended_at', 'is', null)
-      .executeTakeFirst();
-    if (ended.numUpdatedRows === 0n) return;
-    await trx
-      .updateTable('run_step')
-      .set({ state: 'skipped', why: 'not_reached', ended_at: at })
-      .where('run_id', '=', runId)
-      .where('attempt', '=', attempt)
-      .where('state', 'in', openStates)
-      .execute();
-    await recordRunEvent(trx, { runId, type: `run.${result}`, data: { reason }, at });
-  });
 }

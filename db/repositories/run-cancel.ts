@@ -1,7 +1,9 @@
 import { notFound } from '../../domain/errors.ts';
+import type { Reason } from '../../domain/errors.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import type { RunRow } from '../tables/record.ts';
 import { recordRunEvent } from './record.ts';
+import { canceledReason, lockConcurrencyOf, releaseNext } from './run-concurrency.ts';
 
 /** Throws 404 `run.not_found`. */
 export async function getRunForCancel(
@@ -33,7 +35,7 @@ export async function requestRunCancel(
 /** Marks a run whose workflow was told to cancel. Repeated calls change nothing. */
 export async function noteRunCanceling(
   db: Database,
-  { runId, actor, at }: { runId: string; actor: string; at: Date },
+  { runId, actor, at }: { runId: string; actor: string | null; at: Date },
 ): Promise<void> {
   await db.transaction().execute(async (trx) => {
     const { numUpdatedRows } = await trx
@@ -46,28 +48,43 @@ export async function noteRunCanceling(
   });
 }
 
-/** Ends a run that has no workflow, with its build and steps; false when it had ended already. */
+const canceled: Reason = { code: 'run.canceled', params: {}, text: 'Canceled' };
+
+/** Ends a run that has no workflow, with its build and steps; false when it had ended already. What waited for it goes on. */
 export async function cancelRunWithoutWorkflow(
   db: Database,
-  { runId, actor, at }: { runId: string; actor: string; at: Date },
+  { runId, actor, at }: { runId: string; actor: string | null; at: Date },
 ): Promise<boolean> {
   return db.transaction().execute(async (trx) => {
-    const { numUpdatedRows } = await trx
-      .updateTable('run')
-      .set({
-        status: 'canceled',
-        result: 'canceled',
-        reason: JSON.stringify({ code: 'run.canceled', params: {}, text: 'Canceled' }),
-        ended_at: at,
-      })
-      .where('id', '=', runId)
-      .where('ended_at', 'is', null)
-      .executeTakeFirst();
-    if (numUpdatedRows === 0n) return false;
-    await closeParts(trx, { runId, at });
-    await recordRunEvent(trx, { runId, type: 'run.canceled', data: { actor }, at });
-    return true;
+    const key = await lockConcurrencyOf(trx, runId);
+    const reason = await canceledReason(trx, runId, canceled);
+    const isCanceled = await endCanceled(trx, { runId, actor, reason, at });
+    if (isCanceled) await releaseNext(trx, { key, at });
+    return isCanceled;
   });
+}
+
+/** Ends a run that no workflow carries, in the caller's transaction; false when it had ended already. */
+export async function endCanceled(
+  trx: DatabaseTransaction,
+  { runId, actor, reason, at }: { runId: string; actor: string | null; reason: Reason; at: Date },
+): Promise<boolean> {
+  const { numUpdatedRows } = await trx
+    .updateTable('run')
+    .set({
+      status: 'canceled',
+      result: 'canceled',
+      reason: JSON.stringify(reason),
+      is_waiting: false,
+      ended_at: at,
+    })
+    .where('id', '=', runId)
+    .where('ended_at', 'is', null)
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) return false;
+  await closeParts(trx, { runId, at });
+  await recordRunEvent(trx, { runId, type: 'run.canceled', data: { actor, reason }, at });
+  return true;
 }
 
 /** What was running is canceled, what had not begun is skipped; what has ended stays. */

@@ -22,6 +22,8 @@ export interface RunContext {
   readonly repository: RepositoryRef;
   readonly isAutoBuild: boolean;
   readonly isCached: boolean;
+  /** null: the instance's own region builds. */
+  readonly buildRegion: string | null;
   readonly buildRules: readonly IdentifiedBuildRule[];
   /** null: no enabled chain covers the repository. */
   readonly chain: CoveringChain | null;
@@ -49,14 +51,16 @@ export async function findRunContext(
       'instance.region',
       'repository.is_auto_build as isAutoBuild',
       'repository.is_no_cache as isNoCache',
+      'repository.build_region as buildRegion',
     ])
     .executeTakeFirst();
   if (row === undefined) return undefined;
-  const { isAutoBuild, isNoCache, ...repository } = row;
+  const { isAutoBuild, isNoCache, buildRegion, ...repository } = row;
   return {
     repository,
     isAutoBuild,
     isCached: !isNoCache,
+    buildRegion,
     buildRules: await listRules(db, repository.id),
     chain: await findCoveringChain(db, repository),
     replicationRules: await listCoveringReplicationRules(db, repository),

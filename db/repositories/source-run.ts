@@ -2,8 +2,8 @@ import type { DatabaseTransaction } from '../database.ts';
 import { chainSnapshot, findLiveRun, insertRun, outsideChain } from './run-start.ts';
 import type { StartableRun } from './run-start.ts';
 import type { IdentifiedBuildRule, RunContext } from './run-context.ts';
-import { expandImageTags } from '../../domain/build.ts';
-import type { ExpandedTags } from '../../domain/build.ts';
+import { expandImageTags } from '../../domain/build-tags.ts';
+import type { ExpandedTags } from '../../domain/build-tags.ts';
 import type { ChainSnapshot, RunTimings } from '../../domain/chain.ts';
 import type { Reason } from '../../domain/errors.ts';
 import type { RunCause } from '../../domain/record.ts';
@@ -50,6 +50,7 @@ export async function insertSourceRun(trx: DatabaseTransaction, start: SourceSta
       source,
       tags: expanded.kind === 'tags' ? expanded.tags : [],
       isCached: context.isCached,
+      buildRegion: context.buildRegion,
       reuse: [],
     },
     cause,
@@ -78,14 +79,6 @@ function workflowIdOf(
   return chainWorkflowId?.(chainId) ?? workflowIds.run({ chainId, cause, runId });
 }
 
-function tagInvalid({ tag }: Extract<ExpandedTags, { kind: 'invalid' }>, { ref }: RunSource): Reason {
-  const shown = tag.slice(0, 200);
-  return {
-    code: 'build.tag_invalid',
-    params: { tag: shown, ref },
-    text:
-      tag === ''
-        ? `the image tag made for "${ref}" is empty; change the template of the build rule`
-        : `the image tag "${shown}" made for "${ref}" is not allowed; a tag has 1 to 128 letters, digits, "_", "." and "-", and starts with none of ".-"`,
-  };
+function tagInvalid({ tag, text }: Extract<ExpandedTags, { kind: 'invalid' }>, { ref }: RunSource): Reason {
+  return { code: 'build.tag_invalid', params: { tag: tag.slice(0, 200), ref }, text };
 }

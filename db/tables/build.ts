@@ -24,6 +24,8 @@ export interface BuildTable {
   build_rule_id: string | null;
   /** The rule as it was. */
   rule: Json<BuildRuleDefinition>;
+  /** Whose workers build it. */
+  region: string;
   cause: RunCause;
   ref: string;
   ref_type: 'branch' | 'tag';
@@ -62,6 +64,8 @@ export interface BuildArchitectureTable {
   media_type: string | null;
   size_bytes: number | null;
   cached_steps: number | null;
+  /** Taken over from an earlier build of the commit. */
+  is_reused: Generated<boolean>;
   attempts: Generated<number>;
   reason: Json<BuildReason | null>;
   started_at: Date | null;
@@ -106,6 +110,18 @@ export interface BuildBaseImageTable {
   digest: string;
 }
 
+/** A worker process that builds, as it says of itself every few seconds, in each of its regions. */
+export interface BuildWorkerTable {
+  id: string;
+  region: string;
+  platforms: Json<readonly Architecture[]>;
+  /** Builds of one architecture it takes at once. */
+  slots: number;
+  /** How builds are kept apart: `shared` (one daemon) or `namespace` (a daemon each). */
+  isolation: string;
+  seen_at: Date;
+}
+
 export type BuildRuleRow = Selectable<BuildRuleTable>;
 export type NewBuildRule = Insertable<BuildRuleTable>;
 export type BuildRuleUpdate = Updateable<BuildRuleTable>;
@@ -114,6 +130,7 @@ export type NewBuild = Insertable<BuildTable>;
 export type BuildUpdate = Updateable<BuildTable>;
 export type BuildArchitectureRow = Selectable<BuildArchitectureTable>;
 export type BuildArchitectureUpdate = Updateable<BuildArchitectureTable>;
+export type BuildWorkerRow = Selectable<BuildWorkerTable>;
 export type LogSegmentRow = Selectable<LogSegmentTable>;
 export type BuildCacheRow = Selectable<BuildCacheTable>;
 export type NewBuildCache = Insertable<BuildCacheTable>;

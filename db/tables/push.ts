@@ -1,4 +1,4 @@
-import type { ColumnType, Insertable, Selectable } from 'kysely';
+import type { ColumnType, Generated, Insertable, Selectable } from 'kysely';
 
 /**
  * The tag fence: what a tag should point at. The row is the intent, the registry follows; an older `order_no` never moves a
@@ -14,6 +14,25 @@ export interface TagPointerTable {
   /** Grows with every move of this tag; `sequence` of a trigger's body. */
   sequence: number;
   moved_at: ColumnType<Date, Date, Date>;
+}
+
+/** Every move of a tag since it was made, the newest too; along `id` its `order_no` never falls. */
+export interface TagMoveTable {
+  id: Generated<number>;
+  repository_id: string;
+  tag: string;
+  sequence: number;
+  order_no: number;
+  digest: string;
+  run_id: string;
+  moved_at: Date;
+}
+
+/** A tag an older run built for and did not move, as a newer run holds it. */
+export interface TagFenceTable {
+  run_id: string;
+  tag: string;
+  by_run_id: string;
 }
 
 /** Blobs known to be in a repository of an instance: where replication may mount from. */

@@ -42,6 +42,15 @@ export interface RunTable {
   /** When the workflow was known to be started; null rows are the sweeper's. */
   started_note_at: Date | null;
   cancel_requested_by: string | null;
+  /** Runs of one key follow the chain's concurrency; null outside a chain. */
+  concurrency_key: Generated<string | null>;
+  /** Temporal's own: 1 is first, 5 last. */
+  priority: Generated<number>;
+  /** Waits for the run before it to end (`queue`); its workflow is not started until then. */
+  is_waiting: Generated<boolean>;
+  /** The newer run it gives way to, and the older one that gives way to it. */
+  superseded_by_id: Generated<string | null>;
+  supersedes_id: Generated<string | null>;
   queued_at: ColumnType<Date, Date, never>;
   started_at: Date | null;
   ended_at: Date | null;

@@ -1,4 +1,4 @@
-import type { ColumnType, Insertable, Selectable, Updateable } from 'kysely';
+import type { ColumnType, Generated, Insertable, Selectable, Updateable } from 'kysely';
 
 /** A collection of images of one application (docs/product.md, section 4). */
 export interface RepositoryTable {
@@ -11,6 +11,8 @@ export interface RepositoryTable {
   description: string;
   is_auto_build: boolean;
   is_no_cache: boolean;
+  /** Whose workers build; null: the instance's own region. */
+  build_region: Generated<string | null>;
   created_at: ColumnType<Date, Date | undefined, never>;
 }
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { recordRunEnd } from '../../db/repositories/record.ts';
+import { recordRunEnd } from '../../db/repositories/run-end.ts';
 import { createInboxWorld } from '../support/inbox-world.ts';
 import type { InboxWorld } from '../support/inbox-world.ts';
 import { seedBuildRule, seedChain, seedRepository } from '../support/seed.ts';

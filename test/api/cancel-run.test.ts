@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { recordRunEnd, recordRunStart } from '../../db/repositories/record.ts';
+import { recordRunStart } from '../../db/repositories/record.ts';
+import { recordRunEnd } from '../../db/repositories/run-end.ts';
 import { AppError } from '../../domain/errors.ts';
 import { createInboxWorld } from '../support/inbox-world.ts';
 import type { InboxWorld } from '../support/inbox-world.ts';

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { inboxChannel } from '../../db/repositories/inbox.ts';
 import { createInboxWorld } from '../support/inbox-world.ts';
 import type { InboxWorld } from '../support/inbox-world.ts';
 import { seedBuildRule, seedRepository } from '../support/seed.ts';
@@ -47,7 +48,8 @@ describe('a process that reads the inbox', () => {
     const push = (after: string) => world.deliver(repository.hookId, githubPush(repository.hookSecret, { after }));
     let notice: (payload: string | null) => void = () => {};
     const stopListening = vi.fn<() => void>();
-    const on = (_: string, handler: typeof notice) => {
+    const on = (channel: string, handler: typeof notice) => {
+      if (channel !== inboxChannel) return () => {};
       notice = handler;
       return stopListening;
     };

@@ -45,6 +45,7 @@ export function chainInput(change: Partial<DeliveryChainInput> = {}): DeliveryCh
       id: 'chi-1',
       name: 'web',
       version: 1,
+      concurrency: null,
       scan: scanPolicySchema.parse({
         strategy: 'blocking',
         severity: 'high',
@@ -81,6 +82,7 @@ export function chainInput(change: Partial<DeliveryChainInput> = {}): DeliveryCh
       },
       tags: ['latest'],
       isCached: true,
+      buildRegion: null,
       reuse: [],
     },
     timings: { deadlineMs: 60_000, triggerWaitMs: 5_000, triggerLadderScale: 0.0001, retryInitialMs: 10 },

@@ -67,7 +67,7 @@ function createReader(
   },
 ) {
   const log = pino({ level: 'silent' });
-  const starter = createRunStarter({ db: api.deps.db, engine, clock, log });
+  const starter = createRunStarter({ db: api.deps.db, engine, listener, clock, log });
   const dispatcher = createDispatcher({ db: api.deps.db, starter, listener, timings: defaultTimings, clock, log });
   return {
     start: (run: StartableRun) => starter.start(run),

@@ -55,6 +55,7 @@ export async function seedBuild(
         source,
         tags: ['v1'],
         isCached: true,
+        buildRegion: null,
         reuse: [],
       },
       cause: 'manual',

@@ -1,0 +1,57 @@
+import { sql } from 'kysely';
+import type { Reason } from '../../domain/errors.ts';
+import type { RunResult } from '../../domain/record.ts';
+import type { Database, DatabaseTransaction } from '../database.ts';
+import { recordRunEvent } from './record.ts';
+import { canceledReason, forgetSupersession, lockConcurrencyOf, releaseNext } from './run-concurrency.ts';
+
+export interface RunEndRecord {
+  readonly runId: string;
+  readonly attempt: number;
+  readonly result: RunResult;
+  readonly reason: Reason;
+  readonly at: Date;
+}
+
+/**
+ * Ends a run: steps not reached become skipped, the result and its sentence stand, and whoever waited for it may start. All of it is
+ * one transaction, so that nothing is left waiting whatever dies. Repeated calls change nothing.
+ */
+export async function recordRunEnd(db: Database, end: RunEndRecord): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    const { runId, result, at } = end;
+    const key = await lockConcurrencyOf(trx, runId);
+    const reason = result === 'canceled' ? await canceledReason(trx, runId, end.reason) : end.reason;
+    if (!(await closeRun(trx, { ...end, reason }))) return;
+    if (result !== 'canceled') await forgetSupersession(trx, runId);
+    await recordRunEvent(trx, { runId, type: `run.${result}`, data: { reason }, at });
+    await releaseNext(trx, { key, at });
+  });
+}
+
+async function closeRun(
+  trx: DatabaseTransaction,
+  { runId, attempt, result, reason, at }: RunEndRecord,
+): Promise<boolean> {
+  const ended = await trx
+    .updateTable('run')
+    .set({
+      status: result === 'canceled' ? 'canceled' : 'complete',
+      result,
+      reason: JSON.stringify(reason),
+      ended_at: at,
+      started_note_at: sql`coalesce(started_note_at, ${at})`,
+    })
+    .where('id', '=', runId)
+    .where('ended_at', 'is', null)
+    .executeTakeFirst();
+  if (ended.numUpdatedRows === 0n) return false;
+  await trx
+    .updateTable('run_step')
+    .set({ state: 'skipped', why: 'not_reached', ended_at: at })
+    .where('run_id', '=', runId)
+    .where('attempt', '=', attempt)
+    .where('state', 'in', ['waiting', 'running'])
+    .execute();
+  return true;
+}
