@@ -1,5 +1,8 @@
 import { z } from 'zod';
-import { isTag } from './image-ref.ts';
+import { pathFilterSchema } from './build-paths.ts';
+import { buildScheduleSchema } from './build-schedule.ts';
+import { holdsCommitId, imageTagSchema, unknownPlaceholders } from './build-tags.ts';
+import type { ImageTagTemplate } from './build-tags.ts';
 import { limits } from './limits.ts';
 import { compileRegexp, isRegexpProblem } from './regexp.ts';
 import type { RunSource } from './source.ts';
@@ -8,31 +11,19 @@ import type { RunSource } from './source.ts';
 export const architectures = ['linux/amd64', 'linux/arm64', 'linux/386', 'linux/arm/v7', 'linux/arm/v6'] as const;
 export type Architecture = (typeof architectures)[number];
 
-const buildTimePattern = /^[yMdHms\-_. ]{1,20}$/;
-const buildTimeFields = /yyyy|MM|dd|HH|mm|ss/g;
 const reservedParameter = /^(buildkit_.*|source_date_epoch|docker_.*|.*_proxy)$/i;
-
-const imageTagSchema = z.strictObject({
-  template: z.string().min(1).max(255).nullable().default(null),
-  buildTime: z
-    .string()
-    .regex(buildTimePattern)
-    .refine(
-      (format) => format.replace(buildTimeFields, '').search(/[yMdHms ]/) === -1 && format.search(buildTimeFields) >= 0,
-      {
-        message: 'A build time is made of yyyy, MM, dd, HH, mm, ss with - _ . between, at most 20 characters.',
-      },
-    )
-    .nullable()
-    .default(null),
-  commitIdLength: z.int().min(1).max(40).nullable().default(null),
-});
 
 const buildParameterSchema = z.strictObject({
   key: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/),
   value: z.string().refine((value) => new TextEncoder().encode(value).length <= limits.buildParameterValueBytes, {
     message: 'A build parameter may hold 4 KiB.',
   }),
+});
+
+/** A namespace's secret, given to the Dockerfile's `RUN --mount=type=secret,id=…` (docs/product.md, X-09). */
+const buildSecretUse = z.strictObject({
+  id: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/),
+  secretRef: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/),
 });
 
 /** A path inside the checkout: no `..`, no backslash, no NUL; a leading `/` is dropped. Empty is the root. */
@@ -59,89 +50,137 @@ export const buildRuleSchema = z
     buildParameters: z.array(buildParameterSchema).max(limits.buildParameters).default([]),
     timeoutMinutes: z.int().min(1).max(180).default(60),
     enabled: z.boolean().default(true),
+    paths: pathFilterSchema.nullable().default(null),
+    schedule: buildScheduleSchema.nullable().default(null),
+    onBaseImageUpdate: z.boolean().default(false),
+    secrets: z.array(buildSecretUse).max(limits.buildSecrets).default([]),
+    targetStage: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/)
+      .nullable()
+      .default(null),
+    allowPartial: z.boolean().default(false),
   })
   .superRefine((rule, context) => checkBuildRule(rule, context));
 export type BuildRuleDefinition = z.infer<typeof buildRuleSchema>;
-export type ImageTagTemplate = BuildRuleDefinition['imageTags'][number];
 
 /** What a definition holds beyond single fields. A `params.code` names the error code the API answers with. */
 function checkBuildRule(rule: BuildRuleShape, context: z.RefinementCtx): void {
   const groups = checkRefName(rule, context);
-  for (const [index, tag] of rule.imageTags.entries()) {
-    const path = ['imageTags', index];
-    if (tag.template === null && tag.buildTime === null && tag.commitIdLength === null) {
-      issue(
-        context,
-        path,
-        'build_rule.image_tags_invalid',
-        'An image tag needs a template, a build time or a commit id length.',
-      );
-    }
-    for (const group of templateGroups(tag.template ?? '')) {
-      if (groups.includes(group)) continue;
-      issue(
-        context,
-        [...path, 'template'],
-        'build_rule.unknown_group',
-        `The template names the group "${group}", which the ref's regular expression does not have. Add (?<${group}>…) to it, or change the template.`,
-      );
-    }
-  }
-  const keys = rule.buildParameters.map((parameter) => parameter.key);
-  for (const [index, key] of keys.entries()) {
-    const path = ['buildParameters', index, 'key'];
-    if (keys.indexOf(key) !== index) {
-      issue(
-        context,
-        path,
-        'build_rule.build_parameters_invalid',
-        `The build parameter "${key}" stands twice. Keep one; upper and lower case differ.`,
-      );
-    }
-    if (reservedParameter.test(key)) {
-      issue(
-        context,
-        path,
-        'build_rule.parameter_reserved',
-        `"${key}" is reserved: BUILDKIT_*, SOURCE_DATE_EPOCH, DOCKER_* and *_PROXY steer the builder itself. Choose another name.`,
-      );
-    }
-  }
+  for (const [index, tag] of rule.imageTags.entries()) checkImageTag(rule, { index, tag, groups, context });
+  for (const [index, { key }] of rule.buildParameters.entries()) checkBuildParameter(rule, { index, key, context });
   if (new Set(rule.architectures).size !== rule.architectures.length) {
     issue(context, ['architectures'], 'build_rule.architectures_invalid', 'An architecture stands twice. Keep one.');
   }
+  checkStarts(rule, context);
+  for (const [index, { id }] of rule.secrets.entries()) {
+    if (rule.secrets.findIndex((secret) => secret.id === id) === index) continue;
+    issue(
+      context,
+      ['secrets', index, 'id'],
+      'build_rule.secrets_invalid',
+      `The secret id "${id}" stands twice. Keep one.`,
+    );
+  }
 }
 
-type BuildRuleShape = {
-  readonly ref: { readonly name: string; readonly match: 'exact' | 'regexp' };
-  readonly imageTags: readonly ImageTagShape[];
+interface BuildRuleShape {
+  readonly ref: BuildRuleRef;
+  readonly imageTags: readonly ImageTagTemplate[];
   readonly buildParameters: readonly { readonly key: string }[];
   readonly architectures: readonly string[];
-};
-type ImageTagShape = {
-  readonly template: string | null;
-  readonly buildTime: string | null;
-  readonly commitIdLength: number | null;
-};
-
-function checkRefName(rule: BuildRuleShape, context: z.RefinementCtx): readonly string[] {
-  if (rule.ref.match === 'exact') return [];
-  const compiled = compileRegexp(rule.ref.name);
-  if (!isRegexpProblem(compiled)) return compiled.groups;
-  issue(context, ['ref', 'name'], compiled.code, compiled.message);
-  return templateGroupsOfAll(rule.imageTags);
+  readonly paths: unknown;
+  readonly schedule: unknown;
+  readonly secrets: readonly { readonly id: string }[];
+}
+interface BuildRuleRef {
+  readonly type: 'branch' | 'tag';
+  readonly name: string;
+  readonly match: 'exact' | 'regexp';
 }
 
-function templateGroupsOfAll(tags: readonly ImageTagShape[]): string[] {
-  return tags.flatMap((tag) => templateGroups(tag.template ?? ''));
+/** The groups a template may name; undefined where the regular expression itself is wrong and says nothing of its groups. */
+function checkRefName({ ref }: BuildRuleShape, context: z.RefinementCtx): readonly string[] | undefined {
+  if (ref.match === 'exact') return [];
+  const compiled = compileRegexp(ref.name);
+  if (!isRegexpProblem(compiled)) return compiled.groups;
+  issue(context, ['ref', 'name'], compiled.code, compiled.message);
+  return undefined;
+}
+
+function checkImageTag(
+  { ref }: BuildRuleShape,
+  {
+    index,
+    tag,
+    groups,
+    context,
+  }: { index: number; tag: ImageTagTemplate; groups: readonly string[] | undefined; context: z.RefinementCtx },
+): void {
+  const path = ['imageTags', index];
+  if (tag.template === null && tag.buildTime === null && tag.commitIdLength === null) {
+    issue(
+      context,
+      path,
+      'build_rule.image_tags_invalid',
+      'An image tag needs a template, a build time or a commit id length.',
+    );
+  }
+  if (groups === undefined) return;
+  for (const name of unknownPlaceholders(tag.template ?? '', { groups, refType: ref.type })) {
+    issue(
+      context,
+      [...path, 'template'],
+      'build_rule.unknown_group',
+      `The template names "${name}", which is neither a group of the ref's regular expression nor one of \${${ref.type}}, \${sha}, \${shortSha}, \${semver:version}. Add (?<${name}>…) to the expression, or change the template.`,
+    );
+  }
+}
+
+function checkBuildParameter(
+  { buildParameters }: BuildRuleShape,
+  { index, key, context }: { index: number; key: string; context: z.RefinementCtx },
+): void {
+  const path = ['buildParameters', index, 'key'];
+  if (buildParameters.findIndex((parameter) => parameter.key === key) !== index) {
+    issue(
+      context,
+      path,
+      'build_rule.build_parameters_invalid',
+      `The build parameter "${key}" stands twice. Keep one; upper and lower case differ.`,
+    );
+  }
+  if (!reservedParameter.test(key)) return;
+  issue(
+    context,
+    path,
+    'build_rule.parameter_reserved',
+    `"${key}" is reserved: BUILDKIT_*, SOURCE_DATE_EPOCH, DOCKER_* and *_PROXY steer the builder itself. Choose another name.`,
+  );
+}
+
+/** A schedule must know which ref to build, and no host says which files a git tag changed. */
+function checkStarts({ ref, paths, schedule }: BuildRuleShape, context: z.RefinementCtx): void {
+  if (paths !== null && ref.type === 'tag') {
+    issue(
+      context,
+      ['paths'],
+      'build_rule.paths_invalid',
+      'A git tag changes no files, so a path filter has nothing to look at. Leave "paths" out, or make it a branch rule.',
+    );
+  }
+  if (schedule !== null && ref.match === 'regexp') {
+    issue(
+      context,
+      ['schedule'],
+      'build_rule.schedule_invalid',
+      'A schedule builds one ref, and a regular expression does not say which. Make "ref" exact, or leave "schedule" out.',
+    );
+  }
 }
 
 function issue(context: z.RefinementCtx, path: (string | number)[], code: string, message: string): void {
   context.addIssue({ code: 'custom', path, message, params: { code } });
-}
-
-function templateGroups(template: string): string[] {
-  return [...template.matchAll(/\$\{([^}]*)\}/g)].map((match) => match[1] ?? '');
 }
 
 /** The named groups when the rule takes this ref, else undefined. A regular expression must match the whole name. */
@@ -155,57 +194,12 @@ export function buildRuleMatch(
   return isRegexpProblem(compiled) ? undefined : compiled.match(source.ref);
 }
 
-/** The tags a build writes, or the first result that is no tag (`build.tag_invalid`). Equal results count once. */
-export type ExpandedTags =
-  | { readonly kind: 'tags'; readonly tags: readonly string[] }
-  | { readonly kind: 'invalid'; readonly tag: string };
-
-/**
- * Expands every image tag of a rule: template, build time (UTC+8) and commit id, those set, in this order, joined by `-`
- * (docs/product.md, section 6). Nothing is replaced silently.
- */
-export function expandImageTags(
-  imageTags: readonly ImageTagTemplate[],
-  { groups, source }: { groups: Readonly<Record<string, string>>; source: Pick<RunSource, 'commit' | 'pushedAt'> },
-): ExpandedTags {
-  const tags = imageTags.map((tag) => expandImageTag(tag, groups, source));
-  const invalid = tags.find((tag) => !isTag(tag));
-  return invalid === undefined ? { kind: 'tags', tags: [...new Set(tags)] } : { kind: 'invalid', tag: invalid };
-}
-
-function expandImageTag(
-  tag: ImageTagTemplate,
-  groups: Readonly<Record<string, string>>,
-  source: Pick<RunSource, 'commit' | 'pushedAt'>,
-): string {
-  const parts: string[] = [];
-  if (tag.template !== null)
-    parts.push(tag.template.replaceAll(/\$\{([^}]*)\}/g, (_, group: string) => groups[group] ?? ''));
-  if (tag.buildTime !== null) parts.push(formatBuildTime(source.pushedAt, tag.buildTime));
-  if (tag.commitIdLength !== null) parts.push(source.commit.slice(0, tag.commitIdLength));
-  return parts.join('-');
-}
-
-/** Formats an RFC 3339 time in UTC+8 by `yyyy MM dd HH mm ss`. */
-export function formatBuildTime(at: string, format: string): string {
-  const local = new Date(Date.parse(at) + 8 * 60 * 60 * 1000).toISOString();
-  const fields: Readonly<Record<string, string>> = {
-    yyyy: local.slice(0, 4),
-    MM: local.slice(5, 7),
-    dd: local.slice(8, 10),
-    HH: local.slice(11, 13),
-    mm: local.slice(14, 16),
-    ss: local.slice(17, 19),
-  };
-  return format.replaceAll(buildTimeFields, (field) => fields[field] ?? field);
-}
-
 /** Why the Build button is greyed, or undefined when it may be pressed (docs/product.md, section 6, "Build button"). */
 export function manualBuildRefusal(rule: Pick<BuildRuleDefinition, 'ref' | 'imageTags'>): string | undefined {
   if (rule.ref.match === 'regexp') return 'its ref is a regular expression, so there is no one ref to build';
   if (rule.imageTags.some((tag) => tag.buildTime !== null))
     return 'an image tag holds the time of the source push, and there was none';
-  if (rule.imageTags.some((tag) => tag.commitIdLength !== null))
+  if (rule.imageTags.some((tag) => tag.commitIdLength !== null || holdsCommitId(tag.template)))
     return 'an image tag holds the commit id of the source push, and there was none';
   return undefined;
 }

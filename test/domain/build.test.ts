@@ -1,12 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
-import {
-  buildRuleMatch,
-  buildRuleSchema,
-  expandImageTags,
-  formatBuildTime,
-  manualBuildRefusal,
-} from '../../domain/build.ts';
+import { buildRuleMatch, buildRuleSchema, manualBuildRefusal } from '../../domain/build.ts';
+import { expandImageTags, formatBuildTime } from '../../domain/build-tags.ts';
 
 const golden = {
   ref: { type: 'branch', name: String.raw`release-(?<imageTag>\w*)`, match: 'regexp' },
@@ -68,7 +63,7 @@ describe('the golden rule of the product documents', () => {
 
   test('on a ref whose group is empty ends with no valid tag, and replaces nothing', () => {
     const rule = { ...golden, imageTags: [{ template: '${imageTag}' }] };
-    expect(tagsOf(rule, { ref: 'release-' })).toEqual({ kind: 'invalid', tag: '' });
+    expect(tagsOf(rule, { ref: 'release-' })).toMatchObject({ kind: 'invalid', tag: '' });
   });
 });
 
@@ -94,7 +89,7 @@ describe('image tags', () => {
       ref: { type: 'branch', name: 'feature-(?<name>.*)', match: 'regexp' },
       imageTags: [{ template: '${name}' }],
     };
-    expect(tagsOf(rule, { ref: 'feature-a/b' })).toEqual({ kind: 'invalid', tag: 'a/b' });
+    expect(tagsOf(rule, { ref: 'feature-a/b' })).toMatchObject({ kind: 'invalid', tag: 'a/b' });
   });
 
   test.each([
@@ -103,7 +98,7 @@ describe('image tags', () => {
     ['2020-10-15T16:25:00Z', 'yyyy-MM-dd_HH.mm', '2020-10-16_00.25'],
     ['2020-12-31T16:00:07Z', 'yyyyMMddHHmmss', '20210101000007'],
   ])('show %s as %s in UTC+8: %s', (at, format, expected) => {
-    expect(formatBuildTime(at, format)).toBe(expected);
+    expect(formatBuildTime(at, format, 'Etc/GMT-8')).toBe(expected);
   });
 
   test.each([1, 30, 40])('hold the first %i characters of the commit', (length) => {
