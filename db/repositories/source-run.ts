@@ -50,6 +50,7 @@ export async function insertSourceRun(trx: DatabaseTransaction, start: SourceSta
       source,
       tags: expanded.kind === 'tags' ? expanded.tags : [],
       isCached: context.isCached,
+      buildRegion: context.buildRegion,
       reuse: [],
     },
     cause,
