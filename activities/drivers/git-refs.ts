@@ -1,4 +1,5 @@
 import { limits } from '../../domain/limits.ts';
+import type { HostTips } from '../../domain/late-push.ts';
 import type { HostRef } from '../../domain/reconcile.ts';
 import { SourceError } from '../../domain/source-error.ts';
 import { addressWithoutLogin, gitErrorOf } from './git-errors.ts';
@@ -30,6 +31,36 @@ export async function listRefs(
   });
   if (refs.length > limits.refsPerSource) throw tooManyRefs(url);
   return refs;
+}
+
+/**
+ * Some refs of a remote repository, by the full names they were asked for; one that is not there is left out. A name is also taken
+ * for the end of longer ones, so what was not asked for is dropped.
+ */
+export async function readRefs(
+  run: GitRun,
+  {
+    url,
+    fullRefs,
+    env,
+    secrets,
+    signal,
+  }: GitLogin & { readonly url: string; readonly fullRefs: readonly string[]; readonly signal: AbortSignal },
+): Promise<HostTips> {
+  const ids = new Map<string, string>();
+  const args = ['ls-remote', '--', url, ...fullRefs.flatMap((fullRef) => [fullRef, `${fullRef}^{}`])];
+  try {
+    const output = await run(args, { signal, timeoutMs, env, secrets });
+    for (const line of output.split('\n')) ids.set(line.split('\t')[1] ?? '', line.split('\t')[0] ?? '');
+  } catch (error) {
+    throw gitErrorOf(error, { url, secrets });
+  }
+  return new Map(
+    fullRefs.flatMap((fullRef) => {
+      const objectId = ids.get(fullRef);
+      return objectId === undefined ? [] : [[fullRef, { commit: ids.get(`${fullRef}^{}`) ?? objectId, objectId }]];
+    }),
+  );
 }
 
 function refOf(name: string): Pick<HostRef, 'ref' | 'refType'> | undefined {
