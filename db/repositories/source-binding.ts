@@ -1,5 +1,6 @@
 import { notFound } from '../../domain/errors.ts';
 import type { Database } from '../database.ts';
+import { forgetRefs } from './source-ref.ts';
 import type { InboxRow, NewSourceBinding, SourceBindingRow } from '../tables/source.ts';
 
 export async function findSourceBinding(db: Database, repositoryId: string): Promise<SourceBindingRow | undefined> {
@@ -17,12 +18,20 @@ export async function insertSourceBinding(db: Database, binding: NewSourceBindin
   return db.insertInto('source_binding').values(binding).returningAll().executeTakeFirstOrThrow();
 }
 
-/** Points the binding at other code; its hook stays. */
+/** Points the binding at other code; its hook stays, and what was seen of the refs there is forgotten. */
 export async function updateSourceBinding(
   db: Database,
   repositoryId: string,
   code: Pick<NewSourceBinding, 'source_account_id' | 'code_namespace' | 'code_repository'>,
 ): Promise<SourceBindingRow> {
+  const { source_account_id, code_namespace, code_repository } = code;
+  const other = await db
+    .updateTable('source_binding')
+    .set({ reconciled_at: null, reconcile_tried_at: null, reconcile_error: null, default_branch_at: null })
+    .where('repository_id', '=', repositoryId)
+    .where((eb) => eb.not(eb.and({ source_account_id, code_namespace, code_repository })))
+    .executeTakeFirst();
+  if (other.numUpdatedRows > 0n) await forgetRefs(db, repositoryId);
   return db
     .updateTable('source_binding')
     .set(code)
@@ -51,6 +60,7 @@ export async function rotateHookSecret(
 
 export async function deleteSourceBinding(db: Database, repositoryId: string): Promise<void> {
   await db.deleteFrom('source_binding').where('repository_id', '=', repositoryId).execute();
+  await forgetRefs(db, repositoryId);
 }
 
 /** A delivery of the inbox as its binding shows it. */
