@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import { listLogSegments } from '../db/repositories/log.ts';
+import type { LogSegment } from '../db/repositories/log.ts';
 import { limits } from '../domain/limits.ts';
 import { parseLogSegment } from '../domain/log-line.ts';
 import type { LogLine } from '../domain/log-line.ts';
@@ -8,6 +9,8 @@ import type { ApiDeps } from './deps.ts';
 
 const segmentsPerQuery = 50;
 const readMs = 20_000;
+/** Characters of segments kept unpacked: what many readers of one log look at, its end above all, is fetched once. */
+const keptLength = 32 * 1024 * 1024;
 const decompress = promisify(zstdDecompress);
 
 export type LogDeps = Pick<ApiDeps, 'db' | 'objectStore'>;
@@ -20,40 +23,92 @@ export interface LogRange {
   readonly signal: AbortSignal;
 }
 
-/** The stored lines after a line, segment by segment; ends where the log ends now. Nothing more than one segment is held. */
-export async function* readLogLines(deps: LogDeps, range: LogRange): AsyncGenerator<readonly LogLine[]> {
-  let { afterLine } = range;
-  for (;;) {
-    const segments = await listLogSegments(deps.db, { ...range, afterLine, limit: segmentsPerQuery });
-    for (const segment of segments) {
-      const lines = await readSegment(deps, { key: segment.object_key, firstLine: segment.first_line, ...range });
-      yield lines.filter((line) => line.line > afterLine);
-      afterLine = segment.first_line + segment.lines - 1;
+/** A segment with its unpacked content. */
+export interface ReadSegment {
+  readonly segment: LogSegment;
+  readonly content: string;
+}
+
+/** Reads stored logs. Segments never change, so each is fetched and unpacked once for all who read it at about the same time. */
+export interface LogReader {
+  /** The segments with lines after a line, in order; ends where the log ends now. No more than one is held per reader. */
+  segments(range: LogRange, options?: { readonly isKept: boolean }): AsyncGenerator<ReadSegment>;
+  /** The stored lines after a line, segment by segment. */
+  lines(range: LogRange): AsyncGenerator<readonly LogLine[]>;
+  /** At most `limit` lines after a line. */
+  take(range: LogRange & { readonly limit: number }): Promise<LogLine[]>;
+}
+
+export function createLogReader({ db, objectStore }: LogDeps): LogReader {
+  const kept = new Map<string, Promise<string>>();
+  const lengths = new Map<string, number>();
+  let length = 0;
+
+  async function fetchContent(key: string): Promise<string> {
+    const bytes = await objectStore.objectGetBytes(key, { signal: AbortSignal.timeout(readMs) });
+    const content = await decompress(bytes, { maxOutputLength: 4 * limits.logBytes });
+    return content.toString('utf8');
+  }
+
+  function forget(key: string): void {
+    length -= lengths.get(key) ?? 0;
+    lengths.delete(key);
+    kept.delete(key);
+  }
+
+  async function keep(key: string, content: Promise<string>): Promise<void> {
+    kept.set(key, content);
+    try {
+      const size = (await content).length;
+      lengths.set(key, size);
+      length += size;
+      for (const oldest of lengths.keys()) {
+        if (length <= keptLength) break;
+        forget(oldest);
+      }
+    } catch {
+      // Whoever waits for it is told; the next reader tries again.
+      forget(key);
     }
-    if (segments.length < segmentsPerQuery) return;
   }
-}
 
-async function readSegment(
-  { objectStore }: LogDeps,
-  { key, firstLine, signal }: { key: string; firstLine: number; signal: AbortSignal },
-): Promise<readonly LogLine[]> {
-  const bytes = await objectStore.objectGetBytes(key, {
-    signal: AbortSignal.any([signal, AbortSignal.timeout(readMs)]),
-  });
-  const content = await decompress(bytes, { maxOutputLength: 4 * limits.logBytes });
-  return parseLogSegment(content.toString('utf8'), firstLine);
-}
-
-/** At most `limit` lines that `isWanted`, after a line. */
-export async function takeLogLines(
-  deps: LogDeps,
-  { limit, isWanted = () => true, ...range }: LogRange & { limit: number; isWanted?: (line: LogLine) => boolean },
-): Promise<LogLine[]> {
-  const taken: LogLine[] = [];
-  for await (const lines of readLogLines(deps, range)) {
-    taken.push(...lines.filter(isWanted).slice(0, limit - taken.length));
-    if (taken.length >= limit) break;
+  /** One fetch for all who ask meanwhile: it does not end because one of them left. */
+  function read(key: string, isKept: boolean): Promise<string> {
+    const found = kept.get(key);
+    if (found !== undefined) return found;
+    const content = fetchContent(key);
+    if (isKept) void keep(key, content);
+    return content;
   }
-  return taken;
+
+  async function* segments(range: LogRange, { isKept } = { isKept: true }): AsyncGenerator<ReadSegment> {
+    let { afterLine } = range;
+    for (;;) {
+      const found = await listLogSegments(db, { ...range, afterLine, limit: segmentsPerQuery });
+      for (const segment of found) {
+        range.signal.throwIfAborted();
+        yield { segment, content: await read(segment.object_key, isKept) };
+        afterLine = segment.first_line + segment.lines - 1;
+      }
+      if (found.length < segmentsPerQuery) return;
+    }
+  }
+
+  return {
+    segments,
+    async *lines(range) {
+      for await (const { segment, content } of segments(range)) {
+        yield parseLogSegment(content, segment.first_line, { afterLine: range.afterLine });
+      }
+    },
+    async take({ limit, ...range }) {
+      const taken: LogLine[] = [];
+      for await (const { segment, content } of segments(range)) {
+        const wanted = { afterLine: range.afterLine, limit: limit - taken.length };
+        taken.push(...parseLogSegment(content, segment.first_line, wanted));
+        if (taken.length >= limit) break;
+      }
+      return taken;
+    },
+  };
 }

@@ -2,6 +2,7 @@
 const pingMs = 15_000;
 /** A reader that takes nothing for so long is closed; it comes back with `Last-Event-ID`. */
 const stuckMs = 30_000;
+const encoder = new TextEncoder();
 /** What is made ahead of a reader; far below the 1 MiB that may be unsent. */
 const aheadBytes = 128 * 1024;
 
@@ -18,6 +19,8 @@ export interface EventSink {
   readonly signal: AbortSignal;
   /** Sends one event; resolves when there is room for the next. Throws once the stream is closed. */
   send(event: StreamEvent): Promise<void>;
+  /** Sends an event made by `encodeEvent`, which may be sent to many. */
+  sendEncoded(event: Uint8Array): Promise<void>;
 }
 
 export interface EventStreamOptions {
@@ -33,14 +36,14 @@ export interface EventStreamOptions {
  */
 export function eventStream(run: (sink: EventSink) => Promise<void>, options: EventStreamOptions): Response {
   const closed = new AbortController();
-  const encoder = new TextEncoder();
   let onRoom = () => {};
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
-        const enqueue = (text: string) => {
-          if (!closed.signal.aborted) controller.enqueue(encoder.encode(text));
+        const enqueueBytes = (bytes: Uint8Array) => {
+          if (!closed.signal.aborted) controller.enqueue(bytes);
         };
+        const enqueue = (text: string) => enqueueBytes(encoder.encode(text));
         const room = () => {
           if ((controller.desiredSize ?? 0) > 0) return Promise.resolve();
           return new Promise<void>((resolve, reject) => {
@@ -65,13 +68,15 @@ export function eventStream(run: (sink: EventSink) => Promise<void>, options: Ev
         }, options.pingMs ?? pingMs);
         if (options.stopping.aborted) bye();
         options.stopping.addEventListener('abort', bye, { once: true });
+        const sendEncoded = async (bytes: Uint8Array) => {
+          closed.signal.throwIfAborted();
+          enqueueBytes(bytes);
+          await room();
+        };
         const sink: EventSink = {
           signal: closed.signal,
-          async send(event) {
-            closed.signal.throwIfAborted();
-            enqueue(eventText(event));
-            await room();
-          },
+          send: (event) => sendEncoded(encodeEvent(event)),
+          sendEncoded,
         };
         run(sink)
           .catch((error: unknown) => {
@@ -113,9 +118,10 @@ function closeQuietly(controller: ReadableStreamDefaultController): void {
   }
 }
 
-function eventText({ id, event, data }: StreamEvent): string {
+/** An event as it goes over the wire. */
+export function encodeEvent({ id, event, data }: StreamEvent): Uint8Array {
   const head = `${id === undefined ? '' : `id: ${id}\n`}${event === undefined ? '' : `event: ${event}\n`}`;
-  return `${head}data: ${JSON.stringify(data)}\n\n`;
+  return encoder.encode(`${head}data: ${JSON.stringify(data)}\n\n`);
 }
 
 /** Waits for a notice; notices that come while nobody waits count for the next wait. */

@@ -1,92 +1,57 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { logChannel } from '../db/repositories/build-log.ts';
-import { getLogHead } from '../db/repositories/log.ts';
 import type { LogHead } from '../db/repositories/log.ts';
-import { runChannel } from '../db/repositories/record.ts';
-import type { LogLine } from '../domain/log-line.ts';
-import { readLogLines } from './build-log.ts';
-import type { LogDeps } from './build-log.ts';
-import type { ApiDeps } from './deps.ts';
-import { createWaker } from './event-stream.ts';
+import type { LogReader } from './build-log.ts';
 import type { EventSink } from './event-stream.ts';
-
-/** Lines that come close together go out together. */
-const batchMs = 100;
-const batchBytes = 64 * 1024;
-/** A lost listener loses notices: look at least this often. */
-const lookMs = 5_000;
-
-export type LogStreamDeps = LogDeps & Pick<ApiDeps, 'listener'>;
+import { batchesOf } from './log-hub.ts';
+import type { LogFeed, LogHub } from './log-hub.ts';
 
 /**
  * Follows a build's log: first what is stored after a line, then what comes, each line once and in order; `end` with the build's
- * status when nothing can come any more. The id of an event is the number of its last line.
+ * status when nothing can come any more. The id of an event is the number of its last line; events `progress` have none, they are
+ * never stored and never sent again.
  */
 export async function followLog(
-  deps: LogStreamDeps,
+  { hub, reader }: { hub: LogHub; reader: LogReader },
   { head, afterLine, sink }: { head: LogHead; afterLine: number; sink: EventSink },
 ): Promise<void> {
-  const waker = createWaker();
-  const wakeFor = (id: string) => (payload: string | null) => {
-    if (payload === null || payload === id) waker.notify();
-  };
-  const stops = [deps.listener.on(logChannel, wakeFor(head.id)), deps.listener.on(runChannel, wakeFor(head.run_id))];
+  const feed = hub.open(head);
   try {
-    await follow(deps, { buildId: head.id, afterLine, sink, wait: () => waker.wait(lookMs, sink.signal) });
-  } finally {
-    for (const stop of stops) stop();
-  }
-}
-
-async function follow(
-  deps: LogStreamDeps,
-  {
-    buildId,
-    afterLine,
-    sink,
-    wait,
-  }: { buildId: string; afterLine: number; sink: EventSink; wait: () => Promise<void> },
-): Promise<void> {
-  let sent = afterLine;
-  while (!sink.signal.aborted) {
-    // Read before the lines: what is written between the two is seen by the next look.
-    const { ended_at: endedAt, status, log_lines: lines } = await getLogHead(deps.db, buildId);
-    if (lines > sent) sent = await sendLines(deps, { buildId, afterLine: sent, sink });
-    if (endedAt !== null && sent >= lines) {
-      await sink.send({ event: 'end', data: { status, lines: Math.max(sent, lines) } });
-      return;
+    let sent = afterLine;
+    while (!sink.signal.aborted) {
+      const { log_lines: lines, ended_at: endedAt, status } = feed.head;
+      const before = sent;
+      if (sent < lines) sent = await sendLines({ feed, reader }, { afterLine: sent, sink });
+      // A log whose time is over has fewer lines than were written.
+      if (endedAt !== null && (sent >= lines || sent === before)) {
+        await sink.send({ event: 'end', data: { status, lines: Math.max(sent, lines) } });
+        return;
+      }
+      const progress = feed.takeProgress();
+      if (progress !== undefined) await sink.sendEncoded(progress);
+      if (sent >= feed.head.log_lines || sent === before) await feed.wait(sink.signal);
     }
-    await wait();
-    if (!sink.signal.aborted) await delay(batchMs);
+  } finally {
+    feed.close();
   }
 }
 
+/** Sends what is at hand for all readers, or else the stored lines up to where that begins. Answers the last line sent. */
 async function sendLines(
-  deps: LogStreamDeps,
-  { buildId, afterLine, sink }: { buildId: string; afterLine: number; sink: EventSink },
+  { feed, reader }: { feed: LogFeed; reader: LogReader },
+  { afterLine, sink }: { afterLine: number; sink: EventSink },
 ): Promise<number> {
   let sent = afterLine;
-  for await (const segment of readLogLines(deps, { buildId, afterLine, signal: sink.signal })) {
-    for (const items of batches(segment)) {
-      sent = items.at(-1)?.line ?? sent;
-      await sink.send({ id: sent, data: { items } });
+  for (let batch = feed.batchAfter(sent); batch !== undefined; batch = feed.batchAfter(sent)) {
+    await sink.sendEncoded(batch.bytes);
+    sent = batch.lastLine;
+  }
+  if (sent > afterLine) return sent;
+  const range = { buildId: feed.head.id, afterLine, signal: sink.signal };
+  for await (const lines of reader.lines(range)) {
+    for (const { bytes, lastLine } of batchesOf(lines)) {
+      await sink.sendEncoded(bytes);
+      sent = lastLine;
     }
+    if (feed.batchAfter(sent) !== undefined) break;
   }
   return sent;
-}
-
-/** Runs of lines of at most 64 KiB of text; a longer line goes alone. */
-function batches(lines: readonly LogLine[]): LogLine[][] {
-  const all: LogLine[][] = [];
-  let sizeBytes = batchBytes;
-  for (const line of lines) {
-    const lineBytes = Buffer.byteLength(line.text) + 128;
-    if (sizeBytes + lineBytes > batchBytes) {
-      all.push([]);
-      sizeBytes = 0;
-    }
-    all.at(-1)?.push(line);
-    sizeBytes += lineBytes;
-  }
-  return all;
 }

@@ -1,6 +1,7 @@
+import { findSegmentAtByte } from '../db/repositories/log.ts';
 import { AppError } from '../domain/errors.ts';
-import { readLogLines } from './build-log.ts';
-import type { LogDeps } from './build-log.ts';
+import { parseLogSegment } from '../domain/log-line.ts';
+import type { LogDeps, LogReader } from './build-log.ts';
 
 /** First byte and the one behind the last. */
 export interface ByteRange {
@@ -27,20 +28,26 @@ export function parseRange(header: string | undefined, sizeBytes: number): ByteR
   );
 }
 
+export type RawLogDeps = Pick<LogDeps, 'db'> & { readonly reader: LogReader };
+
 /** The texts of all lines, each ended by a line feed, as bytes `start` to before `end`. */
 export function rawLog(
-  deps: LogDeps,
+  deps: RawLogDeps,
   range: ByteRange & { buildId: string; signal: AbortSignal },
 ): ReadableStream<Uint8Array> {
   return ReadableStream.from(rawChunks(deps, range));
 }
 
+/** Begins with the segment that holds the first byte, so that the end of a long log costs no more than its beginning. */
 async function* rawChunks(
-  deps: LogDeps,
+  { db, reader }: RawLogDeps,
   { buildId, start, end, signal }: ByteRange & { buildId: string; signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
-  let offset = 0;
-  for await (const lines of readLogLines(deps, { buildId, afterLine: 0, signal })) {
+  const from = await findSegmentAtByte(db, { buildId, byte: start });
+  let offset = from?.first_byte ?? 0;
+  const afterLine = (from?.first_line ?? 1) - 1;
+  for await (const { segment, content } of reader.segments({ buildId, afterLine, signal }, { isKept: false })) {
+    const lines = parseLogSegment(content, segment.first_line);
     const bytes = Buffer.from(lines.map(({ text }) => `${text}\n`).join(''), 'utf8');
     const part = bytes.subarray(Math.max(0, start - offset), Math.max(0, end - offset));
     offset += bytes.length;

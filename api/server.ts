@@ -63,7 +63,7 @@ async function wire(config: Config, log: Logger) {
   });
   const listener = createListener({
     url: config.SLIPWAY_POSTGRES_URL,
-    channels: [inboxChannel, runChannel, logChannel, startChannel],
+    channels: [inboxChannel, runChannel, logChannel, progressChannel, startChannel],
     onError: (error) => log.warn({ error: error.message }, 'the listening connection was lost'),
   });
   const tokenKey = parseTokenKey(await readFile(config.SLIPWAY_TOKEN_KEY_FILE, 'utf8'));

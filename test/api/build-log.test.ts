@@ -1,74 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createListener } from '../../db/listener.ts';
-import type { Listener } from '../../db/listener.ts';
-import { logChannel } from '../../db/repositories/build-log.ts';
-import { recordRunEvent, runChannel } from '../../db/repositories/record.ts';
-import { adminToken } from '../support/api.ts';
-import type { TestApi } from '../support/api.ts';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { deleteSegments, listExpiredSegments } from '../../db/repositories/log.ts';
 import { appendLog } from '../support/build-log.ts';
-import { nextEvent, readEvents } from '../support/event-stream.ts';
-import { createInboxWorld } from '../support/inbox-world.ts';
-import { createMemoryObjects } from '../support/memory-objects.ts';
-import type { MemoryObjects } from '../support/memory-objects.ts';
-import { seedBuildRule, seedRepository } from '../support/seed.ts';
+import { createLogWorld, linesOf, numbered } from '../support/log-world.ts';
+import type { LogWorld } from '../support/log-world.ts';
 
-let api: Awaited<ReturnType<typeof createInboxWorld>>;
-let listener: Listener;
-const stopping = new AbortController();
-const objects: MemoryObjects = createMemoryObjects();
+let world: LogWorld;
 beforeAll(async () => {
-  api = await createInboxWorld({
-    objectStore: objects,
-    stopping: stopping.signal,
-    listener: { on: (channel, handler) => listener.on(channel, handler) },
-  });
-  listener = createListener({ url: api.database.url, channels: [logChannel, runChannel], onError: () => {} });
-  await listener.start();
+  world = await createLogWorld();
 });
-afterAll(async () => {
-  await listener.stop();
-  await api.close();
-});
-
-/** A build that goes on, with these lines in its log. */
-async function seedBuild(...segments: (readonly string[])[]) {
-  const repository = await seedRepository(api.deps.db, api.deps.secretBox);
-  await seedBuildRule(api.deps.db, repository.id, {
-    ref: { type: 'branch', name: 'main' },
-    imageTags: [{ template: 'x' }],
-  });
-  await api.push(repository, {});
-  const [run] = await api.runsOf(repository);
-  const [id, runId] = [run?.build_id ?? '', run?.id ?? ''];
-  for (const texts of segments) await append(id, texts);
-  const end = async () => {
-    await api.deps.db
-      .updateTable('build')
-      .set({ status: 'success', ended_at: new Date() })
-      .where('id', '=', id)
-      .execute();
-    await api.deps.db
-      .transaction()
-      .execute((trx) => recordRunEvent(trx, { runId, type: 'run.success', data: null, at: new Date() }));
-  };
-  return { id, end };
-}
-
-const append = (buildId: string, texts: readonly string[]) =>
-  appendLog({ db: api.deps.db, objects }, { buildId, texts });
-const numbered = (from: number, to: number) =>
-  Array.from({ length: to - from + 1 }, (_, index) => `line ${from + index}`);
-const linesOf = (body: TestBody) =>
-  Array.isArray(body?.['items']) ? body['items'].map((item: { line: number }) => item.line) : [];
-type TestBody = Awaited<ReturnType<TestApi['call']>>['body'];
-
-const openStream = (path: string, headers: Readonly<Record<string, string>> = {}) =>
-  api.app.request(path, { headers: { authorization: `Bearer ${adminToken}`, ...headers } });
+afterAll(() => world.close());
 
 describe('a page of a log', () => {
   it('holds the lines after the offset, numbered through all segments', async () => {
-    const { id, end } = await seedBuild(numbered(1, 3), numbered(4, 6));
-    const page = await api.call('GET', `/v1/builds/${id}/log?offset=2&limit=3`);
+    const { id, end } = await world.seedBuild(numbered(1, 3), numbered(4, 6));
+    const page = await world.api.call('GET', `/v1/builds/${id}/log?offset=2&limit=3`);
     expect(page.body).toMatchObject({
       items: [
         { line: 3, text: 'line 3', stage: 'build', platform: null },
@@ -79,60 +24,211 @@ describe('a page of a log', () => {
       ended: false,
     });
     await end();
-    expect((await api.call('GET', `/v1/builds/${id}/log?offset=6`)).body).toEqual({ items: [], lines: 6, ended: true });
+    expect((await world.api.call('GET', `/v1/builds/${id}/log?offset=6`)).body).toEqual({
+      items: [],
+      lines: 6,
+      ended: true,
+      removed: false,
+    });
   });
 
   it('of one architecture keeps the numbers of the whole', async () => {
-    const { id } = await seedBuild(['common']);
-    await appendLog({ db: api.deps.db, objects }, { buildId: id, texts: ['a1', 'a2'], platform: 'linux/amd64' });
-    await appendLog({ db: api.deps.db, objects }, { buildId: id, texts: ['b1'], platform: 'linux/arm64' });
-    const page = await api.call('GET', `/v1/builds/${id}/log?platform=linux/arm64`);
+    const { id } = await world.seedBuild(['common']);
+    await appendLog(
+      { db: world.api.deps.db, objects: world.objects },
+      { buildId: id, texts: ['a1', 'a2'], platform: 'linux/amd64' },
+    );
+    await appendLog(
+      { db: world.api.deps.db, objects: world.objects },
+      { buildId: id, texts: ['b1'], platform: 'linux/arm64' },
+    );
+    const page = await world.api.call('GET', `/v1/builds/${id}/log?platform=linux/arm64`);
     expect(page.body?.['items']).toMatchObject([{ line: 4, text: 'b1', platform: 'linux/arm64' }]);
-    expect(linesOf((await api.call('GET', `/v1/builds/${id}/log?platform=linux/amd64&offset=2`)).body)).toEqual([3]);
+    expect(linesOf(await world.api.call('GET', `/v1/builds/${id}/log?platform=linux/amd64&offset=2`))).toEqual([3]);
+  });
+
+  it('with `tail` holds the last lines', async () => {
+    const { id } = await world.seedBuild(numbered(1, 30), numbered(31, 60));
+    expect(linesOf(await world.api.call('GET', `/v1/builds/${id}/log?tail=3`))).toEqual([58, 59, 60]);
+    expect(linesOf(await world.api.call('GET', `/v1/builds/${id}/log?tail=5000`))).toHaveLength(60);
   });
 
   it('reaches over more segments than one query reads', async () => {
-    const { id } = await seedBuild(...numbered(1, 60).map((text) => [text]));
-    expect(linesOf((await api.call('GET', `/v1/builds/${id}/log?limit=5000`)).body)).toEqual(
+    const { id } = await world.seedBuild(...numbered(1, 60).map((text) => [text]));
+    expect(linesOf(await world.api.call('GET', `/v1/builds/${id}/log?limit=5000`))).toEqual(
       Array.from({ length: 60 }, (_, index) => index + 1),
     );
   });
 
-  it.each(['limit=0', 'limit=5001', 'offset=-1', 'offset=x', 'platform=linux/riscv64', 'page=2'])(
-    'refuses %s',
-    async (query) => {
-      const { id } = await seedBuild();
-      expect(await api.call('GET', `/v1/builds/${id}/log?${query}`)).toMatchObject({
-        status: 422,
-        body: { code: 'request.invalid' },
-      });
-    },
-  );
+  it.each([
+    'limit=0',
+    'limit=5001',
+    'tail=0',
+    'tail=5001',
+    'tail=x',
+    'offset=-1',
+    'offset=x',
+    'platform=linux/riscv64',
+    'page=2',
+  ])('refuses %s', async (query) => {
+    const { id } = await world.seedBuild();
+    expect(await world.api.call('GET', `/v1/builds/${id}/log?${query}`)).toMatchObject({
+      status: 422,
+      body: { code: 'request.invalid' },
+    });
+  });
 
   it('of a build nobody knows is 404, without a login 401', async () => {
-    for (const path of ['log', 'log/raw', 'log/search?q=x', 'log/stream']) {
-      expect(await api.call('GET', `/v1/builds/none/${path}`)).toMatchObject({
+    const paths = ['log', 'log/raw', 'log/search?q=x', 'log/steps', 'log/ranges?platform=linux/amd64', 'log/stream'];
+    for (const path of paths) {
+      expect(await world.api.call('GET', `/v1/builds/none/${path}`)).toMatchObject({
         status: 404,
         body: { code: 'build.not_found' },
       });
-      expect(await api.call('GET', `/v1/builds/none/${path}`, { isLoggedIn: false })).toMatchObject({ status: 401 });
+      expect(await world.api.call('GET', `/v1/builds/none/${path}`, { isLoggedIn: false })).toMatchObject({
+        status: 401,
+      });
     }
   });
 });
 
 describe('a search in a log', () => {
   it('finds lines whatever their case, in order, and goes on after an offset', async () => {
-    const { id } = await seedBuild(['ok', 'ERROR one'], ['Error two', 'fine', 'terror']);
-    expect(linesOf((await api.call('GET', `/v1/builds/${id}/log/search?q=error`)).body)).toEqual([2, 3, 5]);
-    expect(linesOf((await api.call('GET', `/v1/builds/${id}/log/search?q=error&offset=2&limit=1`)).body)).toEqual([3]);
-    expect(linesOf((await api.call('GET', `/v1/builds/${id}/log/search?q=.%2B`)).body)).toEqual([]);
+    const { id } = await world.seedBuild(['ok', 'ERROR one'], ['Error two', 'fine', 'terror']);
+    expect(linesOf(await world.api.call('GET', `/v1/builds/${id}/log/search?q=error`))).toEqual([2, 3, 5]);
+    expect(linesOf(await world.api.call('GET', `/v1/builds/${id}/log/search?q=error&offset=2&limit=1`))).toEqual([3]);
+    expect(linesOf(await world.api.call('GET', `/v1/builds/${id}/log/search?q=.%2B`))).toEqual([]);
+  });
+});
+
+describe('a search that asks for more than a text', () => {
+  it('reads what a reader sees: words with colours in them, quotes, and nothing of how a line is stored', async () => {
+    const { id } = await world.seedBuild(
+      ['\u001b[31mERR\u001b[0mOR: x', 'say "hi" to GRÜN', 'path C:\\new'],
+      ['plain'],
+    );
+    const found = async (q: string) =>
+      linesOf(await world.api.call('GET', `/v1/builds/${id}/log/search?q=${encodeURIComponent(q)}`));
+    expect(await found('error: x')).toEqual([1]);
+    expect(await found('say "hi"')).toEqual([2]);
+    expect(await found('grün')).toEqual([2]);
+    expect(await found('c:\\NEW')).toEqual([3]);
+    for (const q of ['platform', '[31m', 'u001b', '2026-11-21']) expect(await found(q)).toEqual([]);
+  });
+
+  it('answers errors alone, also those with a text', async () => {
+    const { id } = await world.seedBuild(
+      ['ok', '#3 ERROR: one', 'no error: fine'],
+      ['\u001b[31merror:\u001b[0m two', 'ERRORS=0'],
+    );
+    const path = `/v1/builds/${id}/log/search`;
+    expect(linesOf(await world.api.call('GET', `${path}?only=errors`))).toEqual([2, 4]);
+    expect(linesOf(await world.api.call('GET', `${path}?only=errors&q=TWO`))).toEqual([4]);
+    expect(await world.api.call('GET', path)).toMatchObject({ status: 422, body: { errors: [{ pointer: '?q' }] } });
+  });
+
+  it('says where it stopped', async () => {
+    const { id } = await world.seedBuild(['a', 'b', 'a'], ['a']);
+    const page = await world.api.call('GET', `/v1/builds/${id}/log/search?q=a&limit=2`);
+    expect([linesOf(page), page.body?.['nextOffset']]).toEqual([[1, 3], 3]);
+    const last = await world.api.call('GET', `/v1/builds/${id}/log/search?q=a&limit=2&offset=3`);
+    expect([linesOf(last), last.body?.['nextOffset']]).toEqual([[4], null]);
+  });
+});
+
+describe('the steps of a log', () => {
+  it('are listed with their lines and durations; a second attempt is a step of its own, and nothing runs after the end', async () => {
+    const { id, end } = await world.seedBuild(['about the build']);
+    const time = '2026-11-21T12:00:00.000Z';
+    const add = (texts: readonly string[], marks: Parameters<typeof appendLog>[1]['marks']) =>
+      appendLog(
+        { db: world.api.deps.db, objects: world.objects },
+        { buildId: id, platform: 'linux/amd64', texts, marks: marks ?? [] },
+      );
+    await add(
+      ['#1 [1/2] RUN a', '#1 CACHED', '#2 [2/2] RUN b'],
+      [
+        { kind: 'step', step: 1, name: '[1/2] RUN a', at: 0, time },
+        { kind: 'end', step: 1, state: 'cached', durationMs: 0, at: 1, time },
+        { kind: 'step', step: 2, name: '[2/2] RUN b', at: 2, time },
+      ],
+    );
+    await add(
+      ['#2 ERROR: no', '#1 again'],
+      [
+        { kind: 'end', step: 2, state: 'failed', durationMs: 1_200, at: 0, time },
+        { kind: 'step', step: 1, name: '[1/2] RUN a', at: 1, time },
+      ],
+    );
+    const first = { platform: 'linux/amd64', number: 1, name: '[1/2] RUN a', startedAt: time };
+    const failed = { state: 'failed', line: 4, endLine: 5, durationMs: 1_200 };
+    const steps = async () => (await world.api.call('GET', `/v1/builds/${id}/log/steps`)).body?.['items'];
+    expect(await steps()).toEqual([
+      { ...first, state: 'cached', line: 2, endLine: 3, durationMs: 0 },
+      { ...first, number: 2, name: '[2/2] RUN b', ...failed },
+      { ...first, state: 'running', line: 6, endLine: null, durationMs: null },
+    ]);
+    await end();
+    expect(await steps()).toMatchObject([{ state: 'cached' }, { state: 'failed' }, { state: 'canceled' }]);
+  });
+
+  it('one architecture’s lines are told as ranges, neighbours as one', async () => {
+    const { id } = await world.seedBuild(['common']);
+    const add = (platform: 'linux/amd64' | 'linux/arm64', texts: readonly string[]) =>
+      appendLog({ db: world.api.deps.db, objects: world.objects }, { buildId: id, platform, texts });
+    await add('linux/amd64', ['a', 'a']);
+    await add('linux/amd64', ['a']);
+    await add('linux/arm64', ['b', 'b']);
+    await add('linux/amd64', ['a']);
+    const ranges = await world.api.call('GET', `/v1/builds/${id}/log/ranges?platform=linux/amd64`);
+    expect(ranges.body).toMatchObject({
+      items: [
+        { line: 2, lines: 3 },
+        { line: 7, lines: 1 },
+      ],
+      lines: 7,
+    });
+  });
+});
+
+describe('a log whose time is over', () => {
+  it('is removed piece by piece, then says so everywhere, and its counts stay', async () => {
+    const { id, end } = await world.seedBuild(['one'], ['two']);
+    const expired = () =>
+      listExpiredSegments(world.api.deps.db, { endedBefore: new Date(Date.now() + 60_000), limit: 1 });
+    const at = new Date('2026-11-21T12:00:00Z');
+    await end();
+    await world.api.deps.db.updateTable('build').set({ ended_at: at }).where('id', '=', id).execute();
+    const [first] = await expired();
+    expect(first).toMatchObject({ build_id: id, first_line: 1 });
+    await deleteSegments(world.api.deps.db, { segments: await expired(), at });
+    expect((await world.api.call('GET', `/v1/builds/${id}/log`)).body).toMatchObject({ removed: false });
+    await deleteSegments(world.api.deps.db, { segments: await expired(), at });
+    expect((await world.api.call('GET', `/v1/builds/${id}/log`)).body).toEqual({
+      items: [],
+      lines: 2,
+      ended: true,
+      removed: true,
+    });
+    expect(await (await world.open(`/v1/builds/${id}/log/raw`)).text()).toBe('');
+    expect(await (await world.open(`/v1/builds/${id}/log/stream`)).text()).toContain('event: end');
   });
 });
 
 describe('the raw log', () => {
+  it('begins with the piece that holds the first byte asked for', async () => {
+    const { id } = await world.seedBuild(['abc'], ['grün', 'x'], ['last']);
+    const get = vi.spyOn(world.objects, 'objectGetBytes');
+    const response = await world.open(`/v1/builds/${id}/log/raw?disposition=inline`, { range: 'bytes=-6' });
+    expect(await response.text()).toBe('\nlast\n');
+    expect(get).toHaveBeenCalledTimes(2);
+    expect(response.headers.get('content-disposition')).toMatch(/^inline/);
+    get.mockRestore();
+  });
+
   it('is the text of every line with its exact length', async () => {
-    const { id } = await seedBuild(['grün', 'two'], ['three']);
-    const response = await openStream(`/v1/builds/${id}/log/raw`);
+    const { id } = await world.seedBuild(['grün', 'two'], ['three']);
+    const response = await world.open(`/v1/builds/${id}/log/raw`);
     expect(response.headers.get('content-length')).toBe(String(Buffer.byteLength('grün\ntwo\nthree\n')));
     expect(await response.text()).toBe('grün\ntwo\nthree\n');
   });
@@ -144,68 +240,17 @@ describe('the raw log', () => {
     ['bytes=10-99', 206, 'k\n', 'bytes 10-11/12'],
     ['lines=1-2', 200, 'abcdefghijk\n', null],
   ])('answers the range %s', async (range, status, text, contentRange) => {
-    const { id } = await seedBuild(['abcdefghijk']);
-    const response = await openStream(`/v1/builds/${id}/log/raw`, { range });
+    const { id } = await world.seedBuild(['abcdefghijk']);
+    const response = await world.open(`/v1/builds/${id}/log/raw`, { range });
     expect([response.status, response.headers.get('content-range')]).toEqual([status, contentRange]);
     expect(await response.text()).toBe(text);
   });
 
   it('refuses a range behind its end', async () => {
-    const { id } = await seedBuild(['abc']);
-    expect(await api.call('GET', `/v1/builds/${id}/log/raw`, { headers: { range: 'bytes=4-' } })).toMatchObject({
+    const { id } = await world.seedBuild(['abc']);
+    expect(await world.api.call('GET', `/v1/builds/${id}/log/raw`, { headers: { range: 'bytes=4-' } })).toMatchObject({
       status: 416,
       body: { code: 'request.range_not_satisfiable' },
     });
-  });
-});
-
-describe('the live log', () => {
-  it('sends what is stored, then what comes, then the end', async () => {
-    const { id, end } = await seedBuild(numbered(1, 2));
-    const response = await openStream(`/v1/builds/${id}/log/stream`);
-    expect(response.headers.get('content-type')).toBe('text/event-stream');
-    const events = readEvents(response);
-    expect(await nextEvent(events)).toMatchObject({ id: '2', event: 'message' });
-    await append(id, numbered(3, 4));
-    const live = await nextEvent(events);
-    expect(live.id).toBe('4');
-    expect(JSON.parse(live.data)).toMatchObject({ items: [{ line: 3 }, { line: 4 }] });
-    await end();
-    expect(await nextEvent(events)).toEqual({ id: null, event: 'end', data: '{"status":"success","lines":4}' });
-    expect((await events.next()).done).toBe(true);
-  });
-
-  it.each([
-    ['the header Last-Event-ID', '', { 'last-event-id': '3' }],
-    ['the query', '?after=3', {}],
-    ['the header before the query', '?after=1', { 'last-event-id': '3' }],
-  ])('resumes exactly by %s', async (_, query, headers) => {
-    const { id, end } = await seedBuild(numbered(1, 2), numbered(3, 5));
-    await end();
-    const texts = await (await openStream(`/v1/builds/${id}/log/stream${query}`, headers)).text();
-    expect([...texts.matchAll(/"line":(\d+)/g)].map((match) => Number(match[1]))).toEqual([4, 5]);
-  });
-
-  it('cuts a long backlog into events of at most 64 KiB, none lost or doubled', async () => {
-    const { id, end } = await seedBuild(
-      Array.from({ length: 500 }, (_, index) => `${index} ${'x'.repeat(1_000)}`),
-      numbered(501, 510),
-    );
-    await end();
-    const seen: number[] = [];
-    for await (const event of readEvents(await openStream(`/v1/builds/${id}/log/stream`))) {
-      expect(event.data.length).toBeLessThan(80 * 1024);
-      seen.push(...[...event.data.matchAll(/"line":(\d+)/g)].map((match) => Number(match[1])));
-    }
-    expect(seen).toEqual(Array.from({ length: 510 }, (_, index) => index + 1));
-  });
-
-  it('says bye when the process stops', async () => {
-    const { id } = await seedBuild(numbered(1, 1));
-    const events = readEvents(await openStream(`/v1/builds/${id}/log/stream`));
-    await nextEvent(events);
-    stopping.abort();
-    expect(await nextEvent(events)).toMatchObject({ event: 'bye' });
-    expect((await events.next()).done).toBe(true);
   });
 });
