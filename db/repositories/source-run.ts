@@ -4,7 +4,8 @@ import type { StartableRun } from './run-start.ts';
 import type { IdentifiedBuildRule, RunContext } from './run-context.ts';
 import { expandImageTags } from '../../domain/build-tags.ts';
 import type { ExpandedTags } from '../../domain/build-tags.ts';
-import type { ChainSnapshot, RunTimings } from '../../domain/chain.ts';
+import { concurrencyOf } from '../../domain/chain.ts';
+import type { ChainSnapshot, Concurrency, RunTimings } from '../../domain/chain.ts';
 import type { Reason } from '../../domain/errors.ts';
 import type { RunCause } from '../../domain/record.ts';
 import { workflowIds } from '../../domain/run-id.ts';
@@ -62,6 +63,11 @@ export async function insertSourceRun(trx: DatabaseTransaction, start: SourceSta
     ...(expanded.kind === 'invalid' ? { failure: tagInvalid(expanded, source) } : {}),
   });
   return { kind: 'started', run };
+}
+
+/** How runs of one ref of the repository follow each other now (docs/product.md, section 8, "concurrency"). */
+export function sourceConcurrency(context: RunContext, refType: RunSource['refType']): Concurrency {
+  return concurrencyOf(buildingChain(context), refType);
 }
 
 /** The chain whose build node builds this repository now, else a build outside any chain. */
