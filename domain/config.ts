@@ -76,6 +76,8 @@ const environmentSchema = z.object({
   SLIPWAY_TOKEN_KEY_FILE: z.string().min(1),
   /** File with the administrator's bearer token. */
   SLIPWAY_ADMIN_TOKEN_FILE: z.string().min(1),
+  /** JSON file of the OAuth applications and GitHub Apps registered with source hosts (docs/sources.md). */
+  SLIPWAY_SOURCE_APPS_FILE: z.string().min(1).optional(),
   SLIPWAY_REGIONS: list(defaultRegions),
   /** What outgoing calls may reach: external, private, loopback, CIDR, host globs. */
   SLIPWAY_EGRESS_ALLOW: list(['external']),

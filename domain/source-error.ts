@@ -1,6 +1,7 @@
 /** Why a source cannot be taken; stable, each with a page in docs/errors. */
 export type SourceErrorCode =
   | 'source.not_authorized'
+  | 'source.credential_refused'
   | 'source.not_found'
   | 'source.ref_not_found'
   | 'source.not_reachable'

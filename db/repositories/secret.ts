@@ -5,7 +5,7 @@ import type { SecretRow } from '../tables/secret.ts';
 
 /**
  * What a secret is for. Signing secrets (`hook`, `trigger`) are kept as the whole text their owner was shown, `whsec_<base64>`;
- * logins (`source`, `instance`) as JSON `{username, password}`.
+ * logins (`source`, `instance`) as JSON `{username, password}`; build secrets (`build`) as their users wrote them.
  */
 export type SecretKind = 'hook' | 'trigger' | 'source' | 'instance';
 
@@ -24,6 +24,24 @@ export async function insertSecret(
     .values({ id, owner_id: ownerId, kind, version: 1, key_id: keyId, ciphertext })
     .execute();
   return id;
+}
+
+/** Seals a new value in place of the old one; whoever keeps the reference reads it from now on. */
+export async function replaceSecret(
+  db: Database,
+  secretBox: Box,
+  { ref, value }: { ref: string; value: string },
+): Promise<void> {
+  const row = await db.selectFrom('secret').selectAll().where('id', '=', ref).executeTakeFirst();
+  if (row === undefined) return;
+  const binding = { ...bindingOf(row), version: row.version + 1 };
+  const { keyId, ciphertext } = secretBox.seal(value, binding);
+  await db
+    .updateTable('secret')
+    .set({ version: binding.version, key_id: keyId, ciphertext })
+    .where('id', '=', ref)
+    .where('version', '=', row.version)
+    .execute();
 }
 
 /** The value behind a reference. Throws when it is gone or does not open. */

@@ -35,9 +35,9 @@ export interface SourceBindingTable {
   /** The host's own id of the hook Slipway installed. */
   hook_ref: Generated<string | null>;
   /** Why Slipway could not install it. */
-  hook_issue: ColumnType<Reason | null, string | undefined, string>;
+  hook_issue: ColumnType<Reason | null, string | null | undefined, string | null>;
   /** Why commits get no status. */
-  status_issue: ColumnType<Reason | null, string | undefined, string>;
+  status_issue: ColumnType<Reason | null, string | null | undefined, string | null>;
   /** The branch HEAD names, as last asked of the host: its cache serves branches that have none. */
   default_branch: Generated<string | null>;
   default_branch_at: Generated<Date | null>;
@@ -75,7 +75,7 @@ export interface CommitStatusTable {
   notified_version: Generated<number>;
   sent_version: Generated<number>;
   sent_state: Generated<CommitState | null>;
-  issue: ColumnType<Reason | null, string | undefined, string>;
+  issue: ColumnType<Reason | null, string | null | undefined, string | null>;
   changed_at: Date;
   sent_at: Generated<Date | null>;
 }
@@ -107,10 +107,20 @@ export interface InboxTable {
   state: 'pending' | 'handled';
   /** `InboxOutcome` as JSON once handled. */
   outcome: ColumnType<unknown, string | null, string | null>;
+  /** `SourceChangeOutcome[]` as JSON once handled; null where the body told no change. */
+  changes: ColumnType<unknown, string | null | undefined, string | null>;
   /** Attempts to handle it that failed through a defect of ours. */
   attempts: Generated<number>;
   received_at: ColumnType<Date, Date | undefined, never>;
   handled_at: Date | null;
+}
+
+/** How much one caller may still do: `tokens` as of `at`, refilled with time; `granted` is what the last asker was given. */
+export interface RateBucketTable {
+  key: string;
+  tokens: number;
+  granted: number;
+  at: Date;
 }
 
 export type SourceAccountRow = Selectable<SourceAccountTable>;
