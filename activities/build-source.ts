@@ -7,6 +7,7 @@ import { SourceError } from '../domain/source-error.ts';
 import type { RunSource } from '../domain/source.ts';
 import type { Database } from '../db/database.ts';
 import { setBuildStage } from '../db/repositories/build-progress.ts';
+import { findKnownDefaultBranch, noteDefaultBranch } from '../db/repositories/default-branch.ts';
 import { findSourceAddress } from '../db/repositories/source-address.ts';
 import { openActivityLog, withLog, type BuildLog } from './build-log.ts';
 import type { ContextArchive } from './drivers/git-context.ts';
@@ -18,7 +19,7 @@ import { inWorkspace } from './workspace.ts';
 export interface SourceDeps {
   readonly db: Database;
   readonly objectStore: Pick<ObjectStore, 'objectPut' | 'objectHead'>;
-  readonly git: Pick<Git, 'commitClone' | 'contextArchive'>;
+  readonly git: Pick<Git, 'commitClone' | 'contextArchive' | 'headBranch'>;
   readonly openSecret: (ref: string) => Promise<string>;
   /** Folder for checkouts and contexts. */
   readonly workDir: string;
@@ -46,9 +47,12 @@ export interface ClonedSource {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly commitTime: string;
+  /** The branch HEAD names at the source host; null where the host does not say. */
+  readonly defaultBranch: string | null;
 }
 
 const cloneTimeoutMs = 5 * 60_000;
+const defaultBranchKeptMs = 60 * 60_000;
 
 /**
  * Takes the commit's build context and stores it under its digest. Permanent failures: the codes of `SourceError` but
@@ -56,10 +60,10 @@ const cloneTimeoutMs = 5 * 60_000;
  */
 export async function cloneSource(deps: SourceDeps, input: CloneSourceInput): Promise<ClonedSource> {
   await setBuildStage(deps.db, { buildId: input.buildId, stage: 'clone', at: deps.clock() });
-  const { url, credential } = await openSource(deps, input);
-  const secrets = credential === null ? [] : [credential.password];
+  const opened = await openSource(deps, input);
+  const secrets = opened.credential === null ? [] : [opened.credential.password];
   const log = openActivityLog(deps, { ...input, platform: null, secrets });
-  const work = (signal: AbortSignal) => cloneContext(deps, input, { url, credential, log, signal });
+  const work = (signal: AbortSignal) => cloneContext(deps, input, { ...opened, log, signal });
   return withLog(log, () =>
     heartbeating(work).catch((error: unknown) => {
       throw sourceFailure(error, log);
@@ -67,36 +71,46 @@ export async function cloneSource(deps: SourceDeps, input: CloneSourceInput): Pr
   );
 }
 
-async function openSource(
-  { db, openSecret }: SourceDeps,
-  { repository }: CloneSourceInput,
-): Promise<{ url: string; credential: GitCredential | null }> {
+/** The code of a repository, logged in to. */
+interface OpenedSource {
+  readonly url: string;
+  readonly credential: GitCredential | null;
+  readonly caCertificate: string | null;
+}
+
+async function openSource({ db, openSecret }: SourceDeps, { repository }: CloneSourceInput): Promise<OpenedSource> {
   const address = await findSourceAddress(db, repository.id);
   if (address === undefined) {
     const text = `The repository ${repository.namespace}/${repository.name} is no longer bound to any code. Bind a code source to it and push again.`;
     throw ApplicationFailure.nonRetryable(text, 'source.not_bound', { fault: 'user' });
   }
-  const { url, credentialRef } = address;
-  if (credentialRef === null) return { url, credential: null };
-  return { url, credential: parseLogin(await openSecret(credentialRef)) };
+  const { url, credentialRef, caCertificate } = address;
+  const credential = credentialRef === null ? null : parseLogin(await openSecret(credentialRef));
+  return { url, credential, caCertificate };
 }
 
 async function cloneContext(
-  { git, objectStore, workDir }: SourceDeps,
-  { source, contextDirectory, dockerfile }: CloneSourceInput,
+  deps: SourceDeps,
+  { repository, source, contextDirectory, dockerfile }: CloneSourceInput,
   {
     url,
     credential,
+    caCertificate,
     log,
     signal,
-  }: { url: string; credential: GitCredential | null; log: BuildLog; signal: AbortSignal },
+  }: OpenedSource & { readonly log: BuildLog; readonly signal: AbortSignal },
 ): Promise<ClonedSource> {
+  const { git, objectStore, workDir } = deps;
+  const remote = { credential, caCertificate, signal };
   const { commit, ref } = source;
   log.say('clone', `Cloning ${url}, ${source.refType} ${ref}, commit ${commit}`);
   return inWorkspace({ workDir, name: 'clone' }, async (folder) => {
     const directory = join(folder, 'source');
     const file = join(folder, 'context.tar');
-    await git.commitClone({ url, commit, ref, credential, directory, signal, timeoutMs: cloneTimeoutMs });
+    const [defaultBranch] = await Promise.all([
+      findDefaultBranch(deps, { repositoryId: repository.id, url, remote }),
+      git.commitClone({ url, commit, ref, ...remote, directory, timeoutMs: cloneTimeoutMs }),
+    ]);
     const context = await git.contextArchive({ directory, commit, contextDirectory, dockerfile, file, signal });
     const contextKey = `src/${context.sha256}`;
     if ((await objectStore.objectHead(contextKey, { signal })) === undefined) {
@@ -104,8 +118,30 @@ async function cloneContext(
     }
     log.say('clone', describeContext(contextDirectory, context));
     const { sha256, sizeBytes, commitTime } = context;
-    return { contextKey, sha256, sizeBytes, commitTime };
+    return { contextKey, sha256, sizeBytes, commitTime, defaultBranch };
   });
+}
+
+/** Asked of the host beside the clone when it was not for a while. It only decides which cache helps: a host that does not say is no failure. */
+async function findDefaultBranch(
+  { db, git, clock }: SourceDeps,
+  {
+    repositoryId,
+    url,
+    remote,
+  }: { repositoryId: string; url: string; remote: Omit<OpenedSource, 'url'> & { readonly signal: AbortSignal } },
+): Promise<string | null> {
+  const at = clock();
+  const known = await findKnownDefaultBranch(db, repositoryId);
+  if (known?.at !== undefined && at.getTime() - known.at.getTime() < defaultBranchKeptMs) return known.branch;
+  try {
+    const branch = (await git.headBranch(url, remote)) ?? null;
+    await noteDefaultBranch(db, { repositoryId, branch, at });
+    return branch;
+  } catch (error) {
+    if (error instanceof SourceError) return known?.branch ?? null;
+    throw error;
+  }
 }
 
 function describeContext(directory: string, { files, sizeBytes }: ContextArchive): string {

@@ -3,22 +3,19 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { ApplicationFailure } from '@temporalio/activity';
+import { Context } from '@temporalio/activity';
 import type { Architecture, BuildRuleDefinition, PlatformImage } from '../domain/build.ts';
 import { BuildFailed } from '../domain/build-error.ts';
-import { imageLimitProblem } from '../domain/build-limits.ts';
+import { imageLimitProblem, outOfMemoryProblem } from '../domain/build-limits.ts';
 import type { RepositoryRef } from '../domain/chain.ts';
 import { parseManifest } from '../domain/image-manifest.ts';
 import { limits } from '../domain/limits.ts';
-import {
-  finishArchitecture,
-  noteArchitectureFailure,
-  setBuildStage,
-  startArchitecture,
-} from '../db/repositories/build-progress.ts';
+import { noteBaseImages } from '../db/repositories/build-cache.ts';
+import { finishArchitecture, setBuildStage, startArchitecture } from '../db/repositories/build-progress.ts';
 import { noteBlobs } from '../db/repositories/push.ts';
 import { recordChild } from '../db/repositories/record.ts';
-import type { BuildReason } from '../db/tables/build.ts';
+import { noteCache, planCache, type CachePlan } from './build-cache.ts';
+import { childOf, failAttempt, waitWith } from './build-failure.ts';
 import { openActivityLog, withLog, type BuildLog } from './build-log.ts';
 import {
   cloneSource,
@@ -27,7 +24,9 @@ import {
   type SourceDeps,
   type SourceInput,
 } from './build-source.ts';
-import type { BuildExecutor } from './drivers/build-executor.ts';
+import { openBuildSecrets, writeSecretFiles, type BuildSecret } from './build-secret.ts';
+import type { BuildExecutor, BuildLease } from './drivers/build-executor.ts';
+import type { BuiltImage, ImageBuildInput } from './drivers/buildkit.ts';
 import type { ObjectStore } from './drivers/object-store.ts';
 import type { Registries } from './drivers/registries.ts';
 import { heartbeating } from './heartbeat.ts';
@@ -48,6 +47,8 @@ export interface BuildImageInput extends SourceInput {
   readonly contextKey: string;
   readonly commitTime: string;
   readonly isCached: boolean;
+  /** Whose cache serves a branch that has none; null: not known. */
+  readonly defaultBranch: string | null;
 }
 
 export type BuiltPlatformImage = PlatformImage & { readonly cachedSteps: number };
@@ -67,17 +68,11 @@ export function createBuildActivities(deps: BuildDeps) {
      */
     async buildImage(input: BuildImageInput): Promise<BuiltPlatformImage> {
       await startPlatform(deps, input);
-      const { repository, rule } = input;
-      const path = `${repository.namespace}/${repository.name}`;
-      const ttlSeconds = rule.timeoutMinutes * 60 + loginReserveSeconds;
-      const login = await deps.registries
-        .login(repository.instance, [{ repository: path, actions: ['pull', 'push'] }], ttlSeconds)
-        .catch((error: unknown) => waitWith(deps, input, error));
-      const secrets = [login.password];
-      const log = openActivityLog(deps, { ...input, secrets });
+      const opened = await openPlatform(deps, input).catch((error: unknown) => failUnopened(deps, input, error));
+      const log = openActivityLog(deps, { ...input, secrets: opened.masked });
       const work = (signal: AbortSignal) =>
-        buildPlatform(deps, input, { path, login, secrets, log, signal }).catch((error: unknown) =>
-          platformFailure(deps, input, { error, log, signal }),
+        buildPlatform(deps, input, { ...opened, log, signal }).catch((error: unknown) =>
+          failAttempt(deps, input, { error, log, signal }),
         );
       return withLog(log, () => heartbeating(work, () => ({ platform: input.platform, line: log.lines })));
     },
@@ -92,70 +87,127 @@ async function startPlatform({ db, clock }: BuildDeps, input: BuildImageInput): 
   await recordChild(db, { ...childOf(input), state: 'running', reason: null, result: null, at });
 }
 
-function childOf({ runId, attempt, platform }: BuildImageInput) {
-  return { runId, attempt, step: 'build', key: platform } as const;
+/** What one attempt may use. */
+interface OpenedPlatform {
+  /** `namespace/repository`. */
+  readonly path: string;
+  readonly login: Awaited<ReturnType<Registries['login']>>;
+  /** null: neither read nor written. */
+  readonly cache: CachePlan | null;
+  readonly buildSecrets: readonly BuildSecret[];
+  /** What must show nowhere. */
+  readonly masked: readonly string[];
 }
 
-async function buildPlatform(
+interface PlatformWork extends OpenedPlatform {
+  readonly log: BuildLog;
+  readonly signal: AbortSignal;
+}
+
+/** The login reaches the build's own repository and the caches of it, and nothing else. */
+async function openPlatform(deps: BuildDeps, input: BuildImageInput): Promise<OpenedPlatform> {
+  const { repository, rule } = input;
+  const path = `${repository.namespace}/${repository.name}`;
+  const buildSecrets = await openBuildSecrets(deps, input);
+  const cache = input.isCached ? await planCache(deps, input) : null;
+  const access = [path, ...(cache === null ? [] : [cache.repository])].map(
+    (each) => ({ repository: each, actions: ['pull', 'push'] }) as const,
+  );
+  const ttlSeconds = rule.timeoutMinutes * 60 + loginReserveSeconds;
+  const login = await deps.registries.login(repository.instance, access, ttlSeconds);
+  return { path, login, cache, buildSecrets, masked: [login.password, ...buildSecrets.map(({ value }) => value)] };
+}
+
+/** Nothing was opened, so nothing has to be masked. */
+async function failUnopened(deps: BuildDeps, input: BuildImageInput, error: unknown): Promise<never> {
+  if (!(error instanceof BuildFailed)) return waitWith(deps, input, error);
+  const log = openActivityLog(deps, { ...input, secrets: [] });
+  const signal = Context.current().cancellationSignal;
+  return withLog(log, () => failAttempt(deps, input, { error, log, signal }));
+}
+
+async function buildPlatform(deps: BuildDeps, input: BuildImageInput, work: PlatformWork): Promise<BuiltPlatformImage> {
+  const { db, clock } = deps;
+  const { buildId, repository, source, platform } = input;
+  const { path, cache, log, signal } = work;
+  log.say('prepare', `Building ${platform} of ${path} at ${source.commit}`);
+  const built = await inWorkspace({ workDir: deps.workDir, name: 'build' }, async (folder) => {
+    const contextArchive = join(folder, 'context.tar');
+    await downloadContext(deps, { contextKey: input.contextKey, file: contextArchive, signal });
+    return onLease(deps, input, { ...work, folder, contextArchive });
+  });
+  const { digest, mediaType, sizeBytes, steps, cachedSteps, baseImages } = built;
+  const image = { platform, digest, mediaType, sizeBytes };
+  await noteImageBlobs(deps, { repository, path, digest, signal });
+  await noteBaseImages(db, { buildId, baseImages });
+  await noteCache(deps, input, { plan: cache, steps, cachedSteps, signal });
+  const at = clock();
+  await finishArchitecture(db, { buildId, image, cachedSteps, at });
+  const result = { digest, sizeBytes, cachedSteps };
+  await recordChild(db, { ...childOf(input), state: 'success', reason: null, result, at });
+  return { ...image, cachedSteps };
+}
+
+/** Builds on a daemon that is this build's alone for as long as it takes. */
+async function onLease(
   deps: BuildDeps,
   input: BuildImageInput,
   {
     path,
     login,
-    secrets,
+    cache,
+    buildSecrets,
+    masked,
     log,
     signal,
-  }: {
-    path: string;
-    login: Awaited<ReturnType<Registries['login']>>;
-    secrets: readonly string[];
-    log: BuildLog;
-    signal: AbortSignal;
-  },
-): Promise<BuiltPlatformImage> {
-  const { db, clock } = deps;
-  const { buildId, repository, rule, source, platform } = input;
-  log.say('prepare', `Building ${platform} of ${path} at ${source.commit}`);
-  const built = await inWorkspace({ workDir: deps.workDir, name: 'build' }, async (folder) => {
-    const contextArchive = join(folder, 'context.tar');
-    await downloadContext(deps, { contextKey: input.contextKey, file: contextArchive, signal });
-    const { namespaceId, region } = repository;
-    const lease = await deps.executor.lease({ namespaceId, buildId, region, limits: buildLimits, signal });
-    try {
-      await setBuildStage(db, { buildId, stage: 'build', at: clock() });
-      return await lease.buildkit.imageBuild({
-        contextArchive,
-        dockerfile: rule.dockerfile,
-        platform,
-        args: rule.buildParameters,
-        isCached: input.isCached,
-        target: { ...login, repository: path },
-        revision: source.commit,
-        commitTime: input.commitTime,
-        cacheNamespace: namespaceId,
-        workDirectory: folder,
-        secrets,
-        onLines: (lines) => log.write(lines),
-        signal,
-        timeoutMs: rule.timeoutMinutes * 60_000,
-      });
-    } finally {
-      await lease.release();
-    }
-  });
-  const { cachedSteps, ...pushed } = built;
-  await noteImageBlobs(deps, { repository, path, digest: pushed.digest, signal });
-  const at = clock();
-  const { digest, sizeBytes } = pushed;
-  await finishArchitecture(db, { buildId, image: { platform, ...pushed }, cachedSteps, at });
-  await recordChild(db, {
-    ...childOf(input),
-    state: 'success',
-    reason: null,
-    result: { digest, sizeBytes, cachedSteps },
-    at,
-  });
-  return { platform, ...pushed, cachedSteps };
+    folder,
+    contextArchive,
+  }: PlatformWork & { readonly folder: string; readonly contextArchive: string },
+): Promise<BuiltImage> {
+  const { buildId, repository, rule, source, platform, isCached, commitTime } = input;
+  const { namespaceId, region } = repository;
+  const secretFiles = await writeSecretFiles(folder, buildSecrets);
+  const lease = await deps.executor.lease({ namespaceId, buildId, region, limits: buildLimits, signal });
+  try {
+    await setBuildStage(deps.db, { buildId, stage: 'build', at: deps.clock() });
+    const building = lease.buildkit.imageBuild({
+      contextArchive,
+      dockerfile: rule.dockerfile,
+      platform,
+      args: rule.buildParameters,
+      isCached,
+      targetStage: rule.targetStage,
+      secretFiles,
+      cache: cache === null ? null : hostedCache(login.host, cache),
+      target: { ...login, repository: path },
+      revision: source.commit,
+      commitTime,
+      cacheNamespace: namespaceId,
+      workDirectory: folder,
+      secrets: masked,
+      onLines: (lines) => log.write(lines),
+      signal,
+      timeoutMs: rule.timeoutMinutes * 60_000,
+    });
+    return await building.catch((error: unknown) => failOnLease(lease, error));
+  } finally {
+    await lease.release();
+  }
+}
+
+function hostedCache(host: string, { imports, export: written }: CachePlan): ImageBuildInput['cache'] {
+  return {
+    imports: imports.map((ref) => `${host}/${ref}`),
+    export: written === null ? null : `${host}/${written.ref}`,
+  };
+}
+
+/** A step that failed while the kernel killed for want of memory failed of that, whatever it says itself. */
+async function failOnLease(lease: BuildLease, error: unknown): Promise<never> {
+  if (!(error instanceof BuildFailed) || error.problem.code !== 'build.step_failed') throw error;
+  if ((await lease.oomKills()) === 0) throw error;
+  const { exitCode: _exitCode, ...place } = error.problem.params;
+  throw new BuildFailed(outOfMemoryProblem(buildLimits.memoryBytes, place), { cause: error });
 }
 
 /** Whatever comes is checked against the digest in the key. */
@@ -192,51 +244,4 @@ async function noteImageBlobs(
   const blobs = manifest.kind === 'image' ? [manifest.config, ...manifest.layers] : [];
   const digests = [...new Set(blobs.map((blob) => blob.digest))];
   await noteBlobs(db, { instanceId: repository.instanceId, path, digests });
-}
-
-/** Says in log and on the Record why an attempt ended, and throws what Temporal goes by. A cancellation is the workflow's to record. */
-async function platformFailure(
-  deps: BuildDeps,
-  input: BuildImageInput,
-  { error, log, signal }: { error: unknown; log: BuildLog; signal: AbortSignal },
-): Promise<never> {
-  if (signal.aborted) {
-    log.say('build', 'Stopped.');
-    throw error;
-  }
-  if (!(error instanceof BuildFailed)) return waitWith(deps, input, error);
-  const { code, fault, isPermanent, params, text } = error.problem;
-  log.say('build', `ERROR: ${text}`);
-  const details = { ...params, platform: input.platform, fault };
-  const reason: BuildReason = { code, params: details, text, fault };
-  await noteFailure(deps, input, { reason, isPermanent });
-  if (isPermanent) throw ApplicationFailure.nonRetryable(text, code, details);
-  throw ApplicationFailure.create({ message: text, type: code, details: [details] });
-}
-
-/** Says on the Record why the build waits, and throws what is tried again. */
-async function waitWith(deps: BuildDeps, input: BuildImageInput, error: unknown): Promise<never> {
-  const text = error instanceof Error ? error.message : String(error);
-  const reason: BuildReason = {
-    code: 'build.interrupted',
-    params: { platform: input.platform, fault: 'system' },
-    text: `Waiting to try again: ${text}`,
-    fault: 'system',
-  };
-  // What stopped the build may well be the database: its own error says more than ours.
-  await noteFailure(deps, input, { reason, isPermanent: false }).catch(() => undefined);
-  throw error;
-}
-
-async function noteFailure(
-  { db, clock }: BuildDeps,
-  input: BuildImageInput,
-  { reason, isPermanent }: { reason: BuildReason; isPermanent: boolean },
-): Promise<void> {
-  const { buildId, platform } = input;
-  const at = clock();
-  const { fault: _fault, ...childReason } = reason;
-  await noteArchitectureFailure(db, { buildId, platform, reason, endedAt: isPermanent ? at : null });
-  const state = isPermanent ? 'failed' : 'running';
-  await recordChild(db, { ...childOf(input), state, reason: childReason, result: null, at });
 }

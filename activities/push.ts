@@ -3,11 +3,12 @@ import { ApplicationFailure } from '@temporalio/activity';
 import { z } from 'zod';
 import type { PlatformImage } from '../domain/build.ts';
 import type { RepositoryRef, RunImages } from '../domain/chain.ts';
+import type { Reason } from '../domain/errors.ts';
 import { indexBuild } from '../domain/image-index.ts';
 import { manifestMediaTypes, parseManifest, type Descriptor, type Platform } from '../domain/image-manifest.ts';
 import { isNotFound, RegistryError } from '../domain/registry-error.ts';
 import type { Database } from '../db/database.ts';
-import { setBuildDigest, setBuildStage } from '../db/repositories/build-progress.ts';
+import { failArchitectures, setBuildDigest, setBuildStage } from '../db/repositories/build-progress.ts';
 import { deleteTagPointers, noteRunTags } from '../db/repositories/push.ts';
 import type { Registries } from './drivers/registries.ts';
 import { heartbeating } from './heartbeat.ts';
@@ -41,6 +42,8 @@ export interface AssembleIndexInput {
   readonly buildId: string;
   readonly repository: RepositoryRef;
   readonly images: readonly PlatformImage[];
+  /** Architectures that were to be in it and failed. */
+  readonly failed: readonly { readonly platform: string; readonly reason: Reason }[];
 }
 
 export interface DeleteImageInput {
@@ -62,12 +65,14 @@ export function createPushActivities(deps: PushDeps) {
       return atRegistry(deps, repository, ['pull'], (at) => resolveImage(at, tag));
     },
 
-    /** One architecture is its own manifest; several get an OCI index, the same bytes every time. */
+    /** One architecture is its own manifest; several, or what is left of several, get an OCI index, the same bytes every time. */
     async assembleIndex(input: AssembleIndexInput): Promise<{ digest: string; mediaType: string }> {
-      const { buildId, repository, images } = input;
-      await setBuildStage(deps.db, { buildId, stage: 'index', at: deps.clock() });
-      const image = await atRegistry(deps, repository, ['pull', 'push'], (at) => putIndex(at, images));
-      await setBuildDigest(deps.db, { buildId, digest: image.digest });
+      const { runId, attempt, buildId, repository, failed } = input;
+      const { db, clock } = deps;
+      await setBuildStage(db, { buildId, stage: 'index', at: clock() });
+      const image = await atRegistry(deps, repository, ['pull', 'push'], (at) => putIndex(at, input));
+      if (failed.length > 0) await failArchitectures(db, { runId, attempt, buildId, failed, at: clock() });
+      await setBuildDigest(db, { buildId, digest: image.digest, isPartial: failed.length > 0 });
       return image;
     },
 
@@ -178,11 +183,11 @@ async function platformOf({ client, path, signal }: Place, config: Descriptor): 
 
 async function putIndex(
   { client, path, signal }: Place,
-  images: readonly PlatformImage[],
+  { images, failed }: Pick<AssembleIndexInput, 'images' | 'failed'>,
 ): Promise<{ digest: string; mediaType: string }> {
-  const [only, ...others] = images;
+  const [only] = images;
   if (only === undefined) throw ApplicationFailure.nonRetryable('An index over no image was asked for.', 'internal');
-  if (others.length === 0) return { digest: only.digest, mediaType: only.mediaType };
+  if (images.length + failed.length === 1) return { digest: only.digest, mediaType: only.mediaType };
   const bytes = indexBuild(images.map(descriptorOfImage));
   const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
   const mediaType = manifestMediaTypes.ociIndex;

@@ -1,5 +1,6 @@
 import type { DeliveryChainInput, RunEnd } from '../domain/chain.ts';
 import { runBuild } from './build.ts';
+import type { BuildOutcome } from './build.ts';
 import { runPush } from './push.ts';
 import type { PushOutcome } from './push.ts';
 import { recordRun } from './record.ts';
@@ -21,7 +22,7 @@ export function deliveryChain(input: DeliveryChainInput): Promise<RunEnd> {
   return recordRun(input, async (step) => {
     const built = await step('build', origin.kind === 'source' ? () => runBuild(input, origin) : 'not_applicable');
 
-    const push = await step('push', () => runPush(input, built?.images ?? null));
+    const push = await step('push', () => runPush(input, built));
 
     const scan = await step('scan', policy === null ? 'disabled' : () => runScan(input, policy, push.images));
     if (scan?.state === 'denied') return { result: 'denied', reason: scan.reason };
@@ -34,11 +35,12 @@ export function deliveryChain(input: DeliveryChainInput): Promise<RunEnd> {
 
     const calls = await step('trigger', chain.isTriggerOn ? () => runTrigger(input, push.images, updates) : 'disabled');
 
-    return delivered({ push, scan, copies, calls });
+    return delivered({ built, push, scan, copies, calls });
   });
 }
 
 interface DeliveredSteps {
+  readonly built: BuildOutcome | null;
   readonly push: PushOutcome;
   readonly scan: ScanOutcome | null;
   readonly copies: ReplicateOutcome | null;
@@ -46,7 +48,7 @@ interface DeliveredSteps {
 }
 
 /** A scan that failed under a non-blocking policy is the one failure that a delivered run may hold. */
-function delivered({ push, scan, copies, calls }: DeliveredSteps): Success {
+function delivered({ built, push, scan, copies, calls }: DeliveredSteps): Success {
   return {
     result: 'success',
     totals: {
@@ -54,6 +56,7 @@ function delivered({ push, scan, copies, calls }: DeliveredSteps): Success {
       copies: copies?.result.tasks ?? 0,
       deliveries: calls?.result.deliveries.length ?? 0,
       isScanMissing: scan?.state === 'failed',
+      missingPlatforms: built?.result.failed.length ?? 0,
       fencedTags: push.result.fenced.length + (scan?.result.fenced.length ?? 0),
     },
   };

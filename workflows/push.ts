@@ -1,6 +1,6 @@
-import type { PlatformImage } from '../domain/build.ts';
 import type { DeliveryChainInput, RunImages, StepOutcome } from '../domain/chain.ts';
 import { recordImages, registryActivities } from './activities.ts';
+import type { BuildOutcome } from './build.ts';
 
 /** A tag that now points at the run's image. */
 export interface TagUpdate {
@@ -30,7 +30,7 @@ export interface PushOutcome extends StepOutcome<{
  * Stores the image by digest (several architectures: one index), then moves the tags unless the scan holds them back
  * (docs/product.md, sections 7 and 8). An image that exists already is only looked up.
  */
-export async function runPush(input: DeliveryChainInput, built: readonly PlatformImage[] | null): Promise<PushOutcome> {
+export async function runPush(input: DeliveryChainInput, built: BuildOutcome | null): Promise<PushOutcome> {
   const { runId, attempt, repository, origin, chain, timings } = input;
   const registry = registryActivities(timings);
   if (origin.kind === 'image') {
@@ -42,13 +42,14 @@ export async function runPush(input: DeliveryChainInput, built: readonly Platfor
       isHeld: false,
     });
   }
-  const platforms = built ?? [];
+  const platforms = built?.images ?? [];
   const index = await registry.assembleIndex({
     runId,
     attempt,
     buildId: origin.buildId,
     repository,
     images: platforms,
+    failed: built?.result.failed ?? [],
   });
   const images: RunImages = { ...index, tags: origin.tags, platforms };
   const isHeld = chain.scan?.holdTag ?? false;

@@ -120,11 +120,20 @@ const cases: readonly Case[] = [
       `"${path}"${where} is not in the build context. Paths are relative to the context directory; .dockerignore may leave files out.`,
   },
   {
+    pattern: /target stage "([^"]*)" could not be found/,
+    code: 'build.target_stage_missing',
+    ...user,
+    params: ([, stage = '']) => ({ stage }),
+    text: ([, stage = '']) =>
+      `The Dockerfile has no stage "${stage}", which the build rule names as the one to build. Name the stage with "AS ${stage}", or change the rule.`,
+  },
+  {
     pattern: /secret (\S+): not found/,
     code: 'build.secret_missing',
     ...user,
     params: ([, secret = '']) => ({ secret }),
-    text: ([, secret = ''], where) => `The build secret "${secret}"${where} is not defined.`,
+    text: ([, secret = ''], where) =>
+      `The build secret "${secret}"${where} is not among the secrets of the build rule. Add it there under this id.`,
   },
   {
     pattern: /invalid response status (4\d\d)/,

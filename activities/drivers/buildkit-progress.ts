@@ -259,7 +259,7 @@ function endText(vertex: Vertex, durationMs: number | null): string {
 }
 
 function stageOf(name: string): BuildStage {
-  if (name.startsWith('[internal]')) return 'prepare';
+  if (/^(?:\[internal\]|importing cache)/.test(name)) return 'prepare';
   if (name.startsWith('[auth]')) return /:\S*push/.test(name) ? 'push' : 'prepare';
   return /^(exporting|pushing)/.test(name) ? 'push' : 'build';
 }

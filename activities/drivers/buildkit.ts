@@ -5,7 +5,7 @@ import { architectures, type Architecture } from '../../domain/build.ts';
 import { BuildFailed, type BuildProblem } from '../../domain/build-error.ts';
 import { digestSchema } from '../../domain/digest.ts';
 import { classifyBuildError } from './buildkit-errors.ts';
-import { createProgress, type ProgressLine } from './buildkit-progress.ts';
+import { createProgress, type BaseImageDigest, type ProgressLine } from './buildkit-progress.ts';
 import { writeDockerConfig } from './docker-config.ts';
 import { ProcessFailed, ProcessTimedOut, runProcess } from './process.ts';
 
@@ -14,6 +14,8 @@ export interface BuildkitOptions {
   readonly buildctl: string;
   /** The daemon, as `unix:///run/buildkit/bk.sock`. */
   readonly address: string;
+  /** Further options of the Dockerfile frontend, for every build, such as `ulimit=nofile=1024:1024`. */
+  readonly frontendOptions?: readonly string[];
 }
 
 export interface ImageBuildInput {
@@ -23,7 +25,14 @@ export interface ImageBuildInput {
   readonly dockerfile: string;
   readonly platform: Architecture;
   readonly args: readonly { readonly key: string; readonly value: string }[];
+  /** False: nothing is taken from a cache, and base images are asked for anew. */
   readonly isCached: boolean;
+  /** The stage to build; null: the last one. */
+  readonly targetStage: string | null;
+  /** Files for `RUN --mount=type=secret,id=…`; they reach no layer, history or log. */
+  readonly secretFiles: readonly { readonly id: string; readonly file: string }[];
+  /** Remote caches as `host/repository:tag` at the target's registry; null: none, as without `isCached`. */
+  readonly cache: { readonly imports: readonly string[]; readonly export: string | null } | null;
   /** Where the image goes, by digest; no tag is written. An empty user name means no login. */
   readonly target: {
     /** `host[:port]`. */
@@ -52,7 +61,10 @@ export interface BuiltImage {
   readonly mediaType: string;
   /** Of the manifest. */
   readonly sizeBytes: number;
+  /** Steps of the Dockerfile, and how many of them were taken from a cache. */
+  readonly steps: number;
   readonly cachedSteps: number;
+  readonly baseImages: readonly BaseImageDigest[];
 }
 
 /** BuildKit through buildctl (docs/product.md, section 7). */
@@ -123,7 +135,8 @@ async function buildImage(options: BuildkitOptions, input: ImageBuildInput): Pro
   }
   const metadata = metadataSchema.parse(JSON.parse(await readFile(metadataFile, 'utf8')));
   const { digest, mediaType, size } = metadata['containerimage.descriptor'];
-  return { digest, mediaType, sizeBytes: size, cachedSteps: progress.cachedSteps };
+  const { steps, cachedSteps, baseImages } = progress;
+  return { digest, mediaType, sizeBytes: size, steps, cachedSteps, baseImages };
 }
 
 /** Files belong to us, whoever they belonged to; links are kept as they are and followed by nobody. */
@@ -163,19 +176,38 @@ function buildArguments(
   const opts = [
     // The built-in frontend, whatever a `# syntax=` line asks for: no foreign code decides what is run.
     'cmdline=dockerfile.v0',
+    ...(options.frontendOptions ?? []),
     `filename=${input.dockerfile}`,
     `platform=${input.platform}`,
     `build-arg:BUILDKIT_CACHE_MOUNT_NS=${input.cacheNamespace}`,
     `build-arg:SOURCE_DATE_EPOCH=${seconds}`,
     `label:org.opencontainers.image.revision=${input.revision}`,
     ...input.args.map(({ key, value }) => `build-arg:${key}=${value}`),
+    ...(input.targetStage === null ? [] : [`target=${input.targetStage}`]),
+    ...(input.isCached ? [] : ['image-resolve-mode=pull']),
   ];
   return [
     ...['--addr', options.address, 'build', '--frontend', 'dockerfile.v0', '--progress', 'rawjson'],
     ...['--local', `context=${contextFolder}`, '--local', `dockerfile=${contextFolder}`],
     ...opts.flatMap((opt) => ['--opt', opt]),
-    ...(input.isCached ? [] : ['--no-cache']),
+    ...input.secretFiles.flatMap(({ id, file }) => ['--secret', `id=${id},src=${file}`]),
+    ...(input.isCached ? cacheArguments(input) : ['--no-cache']),
     ...['--output', output.join(','), '--metadata-file', metadataFile],
+  ];
+}
+
+/** An export that fails costs the next build time, not this one its image. */
+function cacheArguments({ cache, target }: ImageBuildInput): string[] {
+  if (cache === null) return [];
+  const place = (ref: string) => `type=registry,ref=${ref}${target.isInsecure ? ',registry.insecure=true' : ''}`;
+  return [
+    ...cache.imports.flatMap((ref) => ['--import-cache', place(ref)]),
+    ...(cache.export === null
+      ? []
+      : [
+          '--export-cache',
+          `${place(cache.export)},mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true`,
+        ]),
   ];
 }
 

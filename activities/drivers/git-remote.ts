@@ -7,6 +7,7 @@ import type { GitLogin, GitRun } from './git.ts';
 import { ProcessFailed } from './process.ts';
 
 const fetchTimeoutMs = 60_000;
+const headTimeoutMs = 20_000;
 
 /** What stands in a directory of a commit. */
 export interface RemoteEntry {
@@ -30,6 +31,24 @@ export async function testClone(run: GitRun, login: RemoteLogin): Promise<void> 
       if (!isEmpty) throw error;
     }
   });
+}
+
+/** The branch HEAD names, or undefined where the host does not say: an empty repository, a detached HEAD. @throws SourceError */
+export async function findHeadBranch(
+  run: GitRun,
+  { url, env, secrets, signal }: RemoteLogin,
+): Promise<string | undefined> {
+  try {
+    const output = await run(['ls-remote', '--symref', '--', url, 'HEAD'], {
+      timeoutMs: headTimeoutMs,
+      env,
+      secrets,
+      signal,
+    });
+    return /^ref: refs\/heads\/(.+)\tHEAD$/m.exec(output)?.[1];
+  } catch (error) {
+    throw gitErrorOf(error, { url, secrets });
+  }
 }
 
 /** The entries of a directory at a ref: only trees travel, no file does. @throws SourceError */

@@ -1,12 +1,20 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { limits } from '../../domain/limits.ts';
+import type { HostTips } from '../../domain/late-push.ts';
 import type { HostRef } from '../../domain/reconcile.ts';
 import { SourceError } from '../../domain/source-error.ts';
 import { archiveContext, type ContextArchive, type ContextInput } from './git-context.ts';
 import { addressWithoutLogin, branchMissing, gitErrorOf } from './git-errors.ts';
-import { listRefs } from './git-refs.ts';
-import { listTree, testClone, withAuthority, type RemoteEntry, type RemoteLogin } from './git-remote.ts';
+import { listRefs, readRefs } from './git-refs.ts';
+import {
+  findHeadBranch,
+  listTree,
+  testClone,
+  withAuthority,
+  type RemoteEntry,
+  type RemoteLogin,
+} from './git-remote.ts';
 import { ProcessFailed, runProcess } from './process.ts';
 
 const memoryBytes = 1024 * 1024 * 1024;
@@ -51,6 +59,8 @@ export interface Git {
   refResolve(url: string, ref: string, remote: Remote): Promise<string | undefined>;
   /** Every branch and tag. @throws SourceError, `source.too_many_refs` beyond `limits.refsPerSource` */
   refsList(url: string, remote: Remote): Promise<readonly HostRef[]>;
+  /** The named refs (`refs/heads/…`, `refs/tags/…`) by their names; one that is not there is left out. @throws SourceError */
+  refsRead(url: string, fullRefs: readonly string[], remote: Remote): Promise<HostTips>;
   /** What stands in a directory at `refs/heads/…` or `refs/tags/…`; undefined when it is no directory there. @throws SourceError */
   treeList(
     url: string,
@@ -59,6 +69,8 @@ export interface Git {
   ): Promise<readonly RemoteEntry[] | undefined>;
   /** Fetches the newest commit and throws it away; an empty source is in order. @throws SourceError */
   cloneTest(url: string, remote: Remote): Promise<void>;
+  /** The branch HEAD names, or undefined where the host does not say. @throws SourceError */
+  headBranch(url: string, remote: Remote): Promise<string | undefined>;
   /** Makes the commit's objects present in `directory`; checks nothing out. @throws SourceError */
   commitClone(input: CloneInput): Promise<void>;
   /** Writes the context of a cloned commit as a tar file. @throws SourceError */
@@ -96,8 +108,10 @@ export function createGit(options: GitOptions): Git {
   return {
     refResolve: async (url, ref, remote) => loggedIn(url, remote, (login) => resolveRef(run, { ref, ...login })),
     refsList: async (url, remote) => loggedIn(url, remote, (login) => listRefs(run, login)),
+    refsRead: async (url, fullRefs, remote) => loggedIn(url, remote, (login) => readRefs(run, { ...login, fullRefs })),
     treeList: async (url, place, remote) => loggedIn(url, remote, (login) => listTree(run, { ...place, ...login })),
     cloneTest: async (url, remote) => loggedIn(url, remote, (login) => testClone(run, login)),
+    headBranch: async (url, remote) => loggedIn(url, remote, (login) => findHeadBranch(run, login)),
     commitClone: async (input) =>
       loggedIn(input.url, input, ({ env, secrets }) => cloneCommit(run, input, { env, secrets })),
     contextArchive: (input) => archiveContext(run, input),

@@ -2,6 +2,7 @@ import { sql, type Kysely } from 'kysely';
 
 const statements = [
   `alter table build add column is_partial boolean not null default false`,
+  `alter table build_architecture add column is_reused boolean not null default false`,
   `alter table source_binding add column default_branch text, add column default_branch_at timestamptz`,
   `create table build_cache (
     repository_id text not null references repository on delete cascade, branch text not null, platform text not null,
@@ -23,6 +24,7 @@ export async function down(db: Kysely<unknown>): Promise<void> {
     `drop table build_base_image`,
     `drop table build_cache`,
     `alter table source_binding drop column default_branch, drop column default_branch_at`,
+    `alter table build_architecture drop column is_reused`,
     `alter table build drop column is_partial`,
   ])
     await sql.raw(statement).execute(db);

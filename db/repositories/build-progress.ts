@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Architecture, PlatformImage } from '../../domain/build.ts';
+import type { Reason } from '../../domain/errors.ts';
 import { buildStages, type BuildStage } from '../../domain/log-line.ts';
-import type { Database } from '../database.ts';
+import type { Database, DatabaseTransaction } from '../database.ts';
 import type { BuildReason } from '../tables/build.ts';
 
 /** Shows where a build is: the furthest stage any of its architectures has reached. Ended builds stay ended. */
@@ -20,12 +21,16 @@ export async function setBuildStage(
     .execute();
 }
 
-/** The image of a build: its manifest, or the index over its architectures. */
+/** The image of a build: its manifest, or the index over its architectures; partial where some are missing. */
 export async function setBuildDigest(
   db: Database,
-  { buildId, digest }: { buildId: string; digest: string },
+  { buildId, digest, isPartial }: { buildId: string; digest: string; isPartial: boolean },
 ): Promise<void> {
-  await db.updateTable('build').set({ digest, stage: 'push' }).where('id', '=', buildId).execute();
+  await db
+    .updateTable('build')
+    .set({ digest, is_partial: isPartial, stage: 'push' })
+    .where('id', '=', buildId)
+    .execute();
 }
 
 /** An attempt at one architecture begins; the first one sets the start. */
@@ -95,4 +100,81 @@ export async function noteArchitectureFailure(
     .where('build_id', '=', buildId)
     .where('platform', '=', platform)
     .execute();
+}
+
+/** The architectures a partial build goes without: those still open have used up their attempts. */
+export async function failArchitectures(
+  db: Database,
+  {
+    runId,
+    attempt,
+    buildId,
+    failed,
+    at,
+  }: {
+    runId: string;
+    attempt: number;
+    buildId: string;
+    failed: readonly { readonly platform: string; readonly reason: Reason }[];
+    at: Date;
+  },
+): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    for (const { platform, reason } of failed) {
+      const fault = reason.params['fault'] === 'user' ? 'user' : 'system';
+      await trx
+        .updateTable('build_architecture')
+        .set({ status: 'failed', ended_at: at, reason: JSON.stringify({ ...reason, fault }) })
+        .where('build_id', '=', buildId)
+        .where(sql<boolean>`platform = ${platform}`)
+        .where('status', 'in', ['pending', 'building'])
+        .execute();
+      await trx
+        .updateTable('run_step_child')
+        .set({ state: 'failed', ended_at: at, reason: JSON.stringify(reason) })
+        .where('run_id', '=', runId)
+        .where('attempt', '=', attempt)
+        .where('step', '=', 'build')
+        .where('key', '=', platform)
+        .where('state', 'in', ['waiting', 'running'])
+        .execute();
+    }
+  });
+}
+
+/** Shows what a new build takes over from an earlier one: those architectures are there before anything is built. */
+export async function takeArchitectures(
+  trx: DatabaseTransaction,
+  { runId, buildId, images, at }: { runId: string; buildId: string; images: readonly PlatformImage[]; at: Date },
+): Promise<void> {
+  for (const { platform, digest, mediaType, sizeBytes } of images) {
+    await trx
+      .updateTable('build_architecture')
+      .set({
+        status: 'success',
+        digest,
+        media_type: mediaType,
+        size_bytes: sizeBytes,
+        is_reused: true,
+        started_at: at,
+        ended_at: at,
+      })
+      .where('build_id', '=', buildId)
+      .where(sql<boolean>`platform = ${platform}`)
+      .execute();
+    await trx
+      .insertInto('run_step_child')
+      .values({
+        run_id: runId,
+        attempt: 1,
+        step: 'build',
+        key: platform,
+        state: 'success',
+        reason: JSON.stringify(null),
+        result: JSON.stringify({ digest, sizeBytes, isReused: true }),
+        started_at: at,
+        ended_at: at,
+      })
+      .execute();
+  }
 }

@@ -69,6 +69,7 @@ describe('cloning the source', () => {
       sha256: contextKey.slice('src/'.length),
       sizeBytes: context.length,
       commitTime,
+      defaultBranch: 'main',
     });
     expect(world.objects.get(contextKey)).toEqual(context);
     expect(await buildRow(world)).toMatchObject({ status: 'building', stage: 'clone', started_at: expect.any(Date) });
@@ -128,6 +129,22 @@ describe('cloning the source', () => {
     const world = await newBuildWorld(database.db, workDir);
     await database.db.deleteFrom('source_binding').where('repository_id', '=', world.build.repository.id).execute();
     await expect(world.clone()).rejects.toMatchObject({ type: 'source.not_bound', nonRetryable: true });
+  });
+});
+
+describe('the default branch of the source', () => {
+  test('is asked of the host, kept, and not asked again within the hour', async () => {
+    const world = await newBuildWorld(database.db, workDir);
+    world.headBranch.mockResolvedValue('trunk');
+    expect(await world.clone()).toMatchObject({ defaultBranch: 'trunk' });
+    expect(await world.clone()).toMatchObject({ defaultBranch: 'trunk' });
+    expect(world.headBranch).toHaveBeenCalledTimes(1);
+  });
+
+  test('not told by the host is no failure', async () => {
+    const world = await newBuildWorld(database.db, workDir);
+    world.headBranch.mockRejectedValue(new SourceError('source.not_reachable', 'The source host is away.'));
+    expect(await world.clone()).toMatchObject({ contextKey, defaultBranch: null });
   });
 });
 

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PlatformImage } from '../../domain/build.ts';
+import { startArchitecture } from '../../db/repositories/build-progress.ts';
+import { recordChild } from '../../db/repositories/record.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { indexType, manifestType, newPushWorld, type PushWorld } from '../support/push-world.ts';
 import { runActivity } from '../support/run-activity.ts';
@@ -16,7 +18,7 @@ describe('assembling the index', () => {
     const world = await newPushWorld(database.db);
     const image = world.addImage('one');
     const { runId, buildId, repository } = world.build;
-    const input = { runId, attempt: 1, buildId, repository, images: [image] };
+    const input = { runId, attempt: 1, buildId, repository, images: [image], failed: [] };
     expect(await runActivity(world.activities.assembleIndex, input)).toEqual({
       digest: image.digest,
       mediaType: manifestType,
@@ -34,7 +36,7 @@ describe('assembling the index', () => {
       { ...world.addImage('c'), platform: 'linux/arm64' },
     ];
     const { runId, buildId, repository } = world.build;
-    const input = { runId, attempt: 1, buildId, repository };
+    const input = { runId, attempt: 1, buildId, repository, failed: [] };
     const { digest, mediaType } = await runActivity(world.activities.assembleIndex, { ...input, images });
     const again = await runActivity(world.activities.assembleIndex, { ...input, images: images.toReversed() });
     expect([mediaType, again.digest]).toEqual([indexType, digest]);
@@ -45,6 +47,33 @@ describe('assembling the index', () => {
       { architecture: 'arm64', os: 'linux' },
     ]);
     expect(world.tags.size).toBe(0);
+  });
+
+  test('what is left of several is an index too, the build says that it is partial, and what failed is closed with its reason', async () => {
+    const world = await newPushWorld(database.db);
+    const image = world.addImage('a');
+    const { runId, buildId, repository } = world.build;
+    const reason = { code: 'build.timeout', params: { fault: 'user' }, text: 'The build did not end in time.' };
+    await startArchitecture(database.db, { buildId, platform: 'linux/arm64', at: new Date() });
+    await recordChild(database.db, {
+      ...{ runId, attempt: 1, step: 'build', key: 'linux/arm64', state: 'running' },
+      ...{ reason: null, result: null, at: new Date() },
+    });
+    const failed = [{ platform: 'linux/arm64', reason }];
+    const input = { runId, attempt: 1, buildId, repository, images: [image], failed };
+    const { digest, mediaType } = await runActivity(world.activities.assembleIndex, input);
+    expect(mediaType).toBe(indexType);
+    const { db } = database;
+    const build = await db.selectFrom('build').selectAll().where('id', '=', buildId).executeTakeFirst();
+    expect(build).toMatchObject({ digest, is_partial: true });
+    const parts = await db.selectFrom('build_architecture').selectAll().where('build_id', '=', buildId).execute();
+    expect(parts.find(({ platform }) => platform === 'linux/arm64')).toMatchObject({
+      status: 'failed',
+      ended_at: expect.any(Date),
+      reason: { ...reason, fault: 'user' },
+    });
+    const child = await db.selectFrom('run_step_child').selectAll().where('run_id', '=', runId).executeTakeFirst();
+    expect(child).toMatchObject({ key: 'linux/arm64', state: 'failed', reason });
   });
 });
 

@@ -34,6 +34,7 @@ describe('classifying a failed build', () => {
       'build.file_missing',
     ],
     [words('secret npm: not found', { line: 3 }), 'build.secret_missing'],
+    [words('target stage "tests" could not be found'), 'build.target_stage_missing'],
     [words(`${source}docker.io/library/x:1: not found`, { line: 1 }), 'build.base_image_missing'],
     [
       words(`${source}no match for platform in manifest: not found`, { line: 1 }),

@@ -14,6 +14,7 @@ import type { BuildLease } from '../../activities/drivers/build-executor.ts';
 import type { Buildkit } from '../../activities/drivers/buildkit.ts';
 import type { Git } from '../../activities/drivers/git.ts';
 import { ObjectMissing } from '../../activities/drivers/object-store.ts';
+import type { Registries } from '../../activities/drivers/registries.ts';
 import type { Database } from '../../db/database.ts';
 import { parseLogSegment } from '../../domain/log-line.ts';
 import { registryClient, scriptedRegistry } from './registry-client.ts';
@@ -33,8 +34,17 @@ export interface BuildWorld {
   readonly release: ReturnType<typeof vi.fn<BuildLease['release']>>;
   readonly commitClone: ReturnType<typeof vi.fn<Git['commitClone']>>;
   readonly contextArchive: ReturnType<typeof vi.fn<Git['contextArchive']>>;
+  readonly headBranch: ReturnType<typeof vi.fn<Git['headBranch']>>;
+  readonly openSecret: ReturnType<typeof vi.fn<BuildDeps['openSecret']>>;
+  readonly oomKills: ReturnType<typeof vi.fn<BuildLease['oomKills']>>;
+  readonly login: ReturnType<typeof vi.fn<Registries['login']>>;
+  /** Holds what was "built". */
+  readonly registry: Awaited<ReturnType<typeof scriptedRegistry>>;
   clone(environment?: MockActivityEnvironment): ReturnType<ReturnType<typeof createBuildActivities>['cloneSource']>;
-  run(environment?: MockActivityEnvironment): ReturnType<ReturnType<typeof createBuildActivities>['buildImage']>;
+  run(
+    environment?: MockActivityEnvironment,
+    change?: Partial<BuildImageInput>,
+  ): ReturnType<ReturnType<typeof createBuildActivities>['buildImage']>;
   log(): Promise<readonly string[]>;
 }
 
@@ -57,7 +67,18 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     digest: manifest.digest,
     mediaType: manifest.mediaType,
     sizeBytes: manifest.size,
+    steps: 4,
     cachedSteps: 3,
+    baseImages: [{ name: 'docker.io/library/debian:12', digest: `sha256:${'b'.repeat(64)}` }],
+  });
+  const headBranch = vi.fn<Git['headBranch']>().mockResolvedValue('main');
+  const openSecret = vi.fn<BuildDeps['openSecret']>().mockResolvedValue(JSON.stringify({ username: 'ada', password }));
+  const oomKills = vi.fn<BuildLease['oomKills']>().mockResolvedValue(0);
+  const login = vi.fn<Registries['login']>().mockResolvedValue({
+    host: registry.host,
+    username: 'slipway',
+    password: 'login-token-1234',
+    isInsecure: true,
   });
   const release = vi.fn<BuildLease['release']>().mockResolvedValue();
   const commitClone = vi.fn<Git['commitClone']>().mockResolvedValue();
@@ -70,14 +91,14 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     db,
     workDir,
     clock: () => new Date('2026-11-21T10:00:00.000Z'),
-    git: { commitClone, contextArchive },
+    git: { commitClone, contextArchive, headBranch },
     executor: {
-      lease: async () => ({ buildkit: { imageBuild }, oomKills: async () => 0, release }),
+      lease: async () => ({ buildkit: { imageBuild }, oomKills, release }),
     },
-    openSecret: async () => JSON.stringify({ username: 'ada', password }),
+    openSecret,
     registries: {
       client: async () => client,
-      login: async () => ({ host: registry.host, username: 'slipway', password: 'login-token-1234', isInsecure: true }),
+      login,
     },
     objectStore: {
       objectHead: async (key) => (objects.has(key) ? { sizeBytes: 1 } : undefined),
@@ -103,6 +124,7 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     contextKey,
     commitTime,
     isCached: true,
+    defaultBranch: 'main',
   };
   return {
     build,
@@ -112,8 +134,14 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     release,
     commitClone,
     contextArchive,
+    headBranch,
+    openSecret,
+    oomKills,
+    login,
+    registry,
     clone: (environment) => runActivity(activities.cloneSource, cloneInput, environment),
-    run: (environment) => runActivity((each: BuildImageInput) => activities.buildImage(each), buildInput, environment),
+    run: (environment, change = {}) =>
+      runActivity((each: BuildImageInput) => activities.buildImage(each), { ...buildInput, ...change }, environment),
     log: async () => {
       const rows = await db
         .selectFrom('log_segment')

@@ -116,6 +116,7 @@ export function fakeActivities() {
       sha256: '1'.repeat(64),
       sizeBytes: 1_000,
       commitTime: '2020-10-15T08:25:46Z',
+      defaultBranch: 'main',
     })),
     buildImage: vi.fn<Activities['buildImage']>(async ({ platform }) => ({
       platform,
@@ -167,6 +168,9 @@ export function fakeActivities() {
       isGone: false,
     })),
     setDelivery: vi.fn<Activities['setDelivery']>(async () => undefined),
+    reconcileSources: vi.fn<Activities['reconcileSources']>(async () => ({ compared: 0, failed: 0, missed: 0 })),
+    startAutomaticBuild: vi.fn<Activities['startAutomaticBuild']>(async () => ({ kind: 'started', runId: 'run-1' })),
+    applyRuleSchedules: vi.fn<Activities['applyRuleSchedules']>(async () => ({ put: 0, removed: 0 })),
   } satisfies Activities;
 }
 export type FakeActivities = ReturnType<typeof fakeActivities>;
