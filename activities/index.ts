@@ -1,9 +1,13 @@
+import { createAutomaticBuildActivities } from './automatic-build.ts';
+import type { AutomaticBuildDeps } from './automatic-build.ts';
 import { createBuildActivities } from './build.ts';
 import type { BuildDeps } from './build.ts';
 import { createPushActivities } from './push.ts';
 import type { PushDeps } from './push.ts';
 import { createRecordActivities } from './record.ts';
 import type { RecordDeps } from './record.ts';
+import { createReconcileActivities } from './reconcile.ts';
+import type { ReconcileDeps } from './reconcile.ts';
 import { createReplicateActivities } from './replicate.ts';
 import type { ReplicateDeps } from './replicate.ts';
 import { createScanActivities } from './scan.ts';
@@ -11,7 +15,14 @@ import type { ScanDeps } from './scan.ts';
 import { createTriggerActivities } from './trigger.ts';
 import type { TriggerDeps } from './trigger.ts';
 
-export type ActivityDeps = BuildDeps & PushDeps & ScanDeps & ReplicateDeps & TriggerDeps & RecordDeps;
+export type ActivityDeps = BuildDeps &
+  PushDeps &
+  ScanDeps &
+  ReplicateDeps &
+  TriggerDeps &
+  RecordDeps &
+  ReconcileDeps &
+  AutomaticBuildDeps;
 
 /** Every activity of a worker; a role registers them all and its task queue decides which are called. */
 export function createActivities(deps: ActivityDeps) {
@@ -22,6 +33,8 @@ export function createActivities(deps: ActivityDeps) {
     ...createReplicateActivities(deps),
     ...createTriggerActivities(deps),
     ...createRecordActivities(deps),
+    ...createReconcileActivities(deps),
+    ...createAutomaticBuildActivities(deps),
   };
 }
 

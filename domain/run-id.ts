@@ -21,6 +21,16 @@ export const workflowIds = {
   /** One message to one target; `resend` counts from 1. */
   delivery: (deliveryId: string, resend = 0): string =>
     resend === 0 ? `trigger/${deliveryId}` : `trigger/${deliveryId}/r${resend}`,
+  /** One occurrence of a build rule's schedule; the engine adds the time. */
+  scheduledBuild: (ruleId: string): string => `scheduled-build/${ruleId}`,
+  /** One round of a recurring work of Slipway's own; the engine adds the time. */
+  recurring: (name: string): string => `recurring/${name}`,
+} as const;
+
+/** Ids of the engine's schedules. */
+export const scheduleIds = {
+  rulePrefix: 'build-rule/',
+  ofRule: (ruleId: string): string => `build-rule/${ruleId}`,
 } as const;
 
 /** Whether an outside id can stand in a workflow id as it is. */

@@ -23,12 +23,19 @@ import { openSecret } from '../db/repositories/secret.ts';
 import type { Architecture } from '../domain/build.ts';
 import { egressPolicyOf } from '../domain/config.ts';
 import type { WorkerConfig } from '../domain/config.ts';
+import { roleSlots } from '../domain/task-queues.ts';
+import { startHeartbeat } from './heartbeat.ts';
+import { createSchedules } from './schedules.ts';
+import type { Schedules } from './schedules.ts';
+import { lazyConnection } from './temporal.ts';
 
 /** What a worker process is made of. */
 export interface WorkerDeps {
   readonly activities: Activities;
   /** Architectures the build daemon offers; none without the role `build`. */
   readonly platforms: readonly Architecture[];
+  /** Slipway's recurring work. */
+  readonly schedules: Pick<Schedules, 'ensureOwn'>;
   close(): Promise<void>;
 }
 
@@ -60,9 +67,13 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
       address: config.SLIPWAY_BUILDKIT_ADDRESS ?? 'unix:///run/buildkit/buildkitd.sock',
     }),
   );
+  const engine = lazyConnection(config);
+  const schedules = createSchedules({ connection: engine, namespace: config.SLIPWAY_TEMPORAL_NAMESPACE });
   const activities = createActivities({
     db,
     clock,
+    timings: config.SLIPWAY_TIMINGS,
+    ruleSchedules: schedules,
     workDir,
     registries,
     imageCopy,
@@ -96,10 +107,23 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     openSecret: (ref) => openSecret(db, secretBox, ref),
   });
   const hasBuildRole = config.SLIPWAY_WORKER_ROLES.includes('build');
+  const platforms = hasBuildRole ? await executor.platforms({ signal: AbortSignal.timeout(60_000) }) : [];
+  const heartbeat = await startHeartbeat({
+    db,
+    clock,
+    log,
+    regions: hasBuildRole ? config.SLIPWAY_BUILD_REGIONS : [],
+    platforms,
+    slots: roleSlots.build,
+    isolation: 'shared',
+  });
   return {
     activities,
-    platforms: hasBuildRole ? await executor.platforms({ signal: AbortSignal.timeout(60_000) }) : [],
+    schedules,
+    platforms,
     close: async () => {
+      await engine.close();
+      await heartbeat.stop();
       await executor.close();
       await egressProxy.close();
       await egress.close();

@@ -30,6 +30,7 @@ async function main(): Promise<void> {
   });
   const deps = await createWorkerDeps(config, log);
   const connection = await connect(config, log);
+  if (config.SLIPWAY_WORKER_ROLES.includes('chain')) await deps.schedules.ensureOwn();
   const workers = await createWorkers({ config, deps, connection, log });
   const drain = () => {
     log.info('draining');

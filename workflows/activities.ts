@@ -94,6 +94,33 @@ export function replicateActivities(timings: RunTimings) {
   });
 }
 
+/** A round of comparing sources ends before the next begins; a lost one is taken up where it was. */
+export const { reconcileSources } = proxyActivities<Pick<Activities, 'reconcileSources'>>({
+  ...heartbeat,
+  taskQueue: taskQueues.source,
+  startToCloseTimeout: '9m',
+  scheduleToCloseTimeout: '20m',
+  retry: { initialInterval: '5s', backoffCoefficient: 2, maximumAttempts: 3 },
+});
+
+/** Starts by the clock or for a base image: a source host that is away for longer skips this occurrence. */
+export const { startAutomaticBuild } = proxyActivities<Pick<Activities, 'startAutomaticBuild'>>({
+  ...heartbeat,
+  taskQueue: taskQueues.source,
+  startToCloseTimeout: '1m',
+  scheduleToCloseTimeout: '30m',
+  retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m' },
+});
+
+/** Done again by the next round a minute later. */
+export const { applyRuleSchedules } = proxyActivities<Pick<Activities, 'applyRuleSchedules'>>({
+  ...heartbeat,
+  taskQueue: taskQueues.control,
+  startToCloseTimeout: '2m',
+  scheduleToCloseTimeout: '5m',
+  retry: { initialInterval: '2s', backoffCoefficient: 2, maximumAttempts: 2 },
+});
+
 /** One attempt: the ladder of workflow timers is the retry. No heartbeat, so cancellation does not wait for the answer. */
 export const { sendTrigger } = proxyActivities<Pick<Activities, 'sendTrigger'>>({
   taskQueue: taskQueues.trigger,

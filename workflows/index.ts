@@ -1,2 +1,5 @@
+export { scheduledBuild } from './automatic-build.ts';
 export { deliveryChain } from './delivery-chain.ts';
+export { maintenance } from './maintenance.ts';
+export { sourceReconciliation } from './reconcile.ts';
 export { triggerDelivery } from './trigger.ts';

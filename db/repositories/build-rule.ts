@@ -55,9 +55,13 @@ async function countBuildRules(db: Database, repositoryId: string): Promise<numb
   return count;
 }
 
+export async function findBuildRule(db: Database, id: string): Promise<BuildRuleRow | undefined> {
+  return db.selectFrom('build_rule').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
 /** Throws 404 `build_rule.not_found`. */
 export async function getBuildRule(db: Database, id: string): Promise<BuildRuleRow> {
-  const rule = await db.selectFrom('build_rule').selectAll().where('id', '=', id).executeTakeFirst();
+  const rule = await findBuildRule(db, id);
   if (rule === undefined) throw notFound('build_rule', id);
   return rule;
 }

@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import { Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { taskQueues } from '../../domain/task-queues.ts';
+import { createSchedules } from '../../worker/schedules.ts';
+import type { Schedules } from '../../worker/schedules.ts';
+import { connectClient, fakeActivities, withWorkers } from '../support/chain-world.ts';
+
+let client: Client;
+let connection: Connection;
+let schedules: Schedules;
+beforeAll(async () => {
+  client = await connectClient();
+  const { address, namespace } = inject('temporal');
+  connection = Connection.lazy({ address });
+  schedules = createSchedules({ connection, namespace });
+});
+afterAll(async () => {
+  for (const name of ['slipway-reconcile', 'slipway-maintenance']) await client.schedule.getHandle(name).delete();
+  await connection.close();
+  await client.connection.close();
+});
+
+const ruleHandle = (ruleId: string) => client.schedule.getHandle(`build-rule/${ruleId}`);
+const newRuleId = () => `crbr-${randomUUID()}`;
+const run = (workflowType: string) =>
+  client.workflow.execute(workflowType, { taskQueue: taskQueues.chain, workflowId: `test/${randomUUID()}`, args: [] });
+
+describe("Slipway's own schedules", () => {
+  test('are made once, and made again change nothing but what an upgrade brought', async () => {
+    await schedules.ensureOwn();
+    await client.schedule.getHandle('slipway-reconcile').pause();
+    await schedules.ensureOwn();
+    const { spec, policies, action, state } = await client.schedule.getHandle('slipway-reconcile').describe();
+    expect(spec.intervals).toMatchObject([{ every: 600_000 }]);
+    expect(policies.overlap).toBe('SKIP');
+    expect(action).toMatchObject({ workflowType: 'sourceReconciliation', taskQueue: taskQueues.chain });
+    expect(state.paused).toBe(true);
+  });
+});
+
+describe("a build rule's schedule", () => {
+  test('follows its cron line in its time zone', async () => {
+    const ruleId = newRuleId();
+    await schedules.put({ ruleId, cron: '0 3 * * *', timeZone: 'Asia/Shanghai' });
+    const { info } = await ruleHandle(ruleId).describe();
+    expect(info.nextActionTimes[0]?.toISOString()).toMatch(/T19:00:00.000Z$/);
+    await schedules.remove(ruleId);
+  });
+
+  test('is listed as it was made, replaced when it changes, and gone when it is removed', async () => {
+    const ruleId = newRuleId();
+    const listed = async () => (await schedules.list()).filter((rule) => rule.ruleId === ruleId);
+    await schedules.put({ ruleId, cron: '0 3 * * *', timeZone: 'UTC' });
+    await expect.poll(listed).toEqual([{ ruleId, cron: '0 3 * * *', timeZone: 'UTC' }]);
+    await schedules.put({ ruleId, cron: '30 4 * * MON', timeZone: 'Europe/Berlin' });
+    await expect.poll(listed).toEqual([{ ruleId, cron: '30 4 * * MON', timeZone: 'Europe/Berlin' }]);
+    await schedules.remove(ruleId);
+    await schedules.remove(ruleId);
+    await expect.poll(listed).toEqual([]);
+  });
+
+  test('starts a build of its rule at each occurrence', async () => {
+    const ruleId = newRuleId();
+    const fakes = fakeActivities();
+    await withWorkers(fakes, async () => {
+      await schedules.put({ ruleId, cron: '0 0 1 1 *', timeZone: 'UTC' });
+      const before = Date.now();
+      await ruleHandle(ruleId).trigger();
+      await expect.poll(() => fakes.startAutomaticBuild.mock.calls.length, { timeout: 20_000 }).toBe(1);
+      const [input] = fakes.startAutomaticBuild.mock.calls[0] ?? [];
+      expect(input).toMatchObject({ ruleId, cause: 'schedule', ref: null });
+      expect(Math.abs((input?.sinceMs ?? 0) - before)).toBeLessThan(20_000);
+    });
+    await schedules.remove(ruleId);
+  });
+});
+
+describe('recurring work', () => {
+  test('reconciliation compares every source and gives a delivery time to arrive', async () => {
+    const fakes = fakeActivities();
+    await withWorkers(fakes, async () => {
+      expect(await run('sourceReconciliation')).toEqual({ compared: 0, failed: 0, missed: 0 });
+    });
+    expect(fakes.reconcileSources.mock.calls[0]?.[0]).toMatchObject({ isNew: false, graceMs: 15_000 });
+  });
+
+  test('maintenance looks at new bindings also when the schedules of rules cannot be changed', async () => {
+    const fakes = fakeActivities();
+    fakes.applyRuleSchedules.mockRejectedValue(new Error('the engine is busy'));
+    await withWorkers(fakes, async () => {
+      await expect(run('maintenance')).rejects.toThrow();
+    });
+    expect(fakes.reconcileSources.mock.calls[0]?.[0]).toMatchObject({ isNew: true });
+  });
+});
