@@ -13,6 +13,7 @@ import { openApiDocument } from './openapi.ts';
 import { buildLogRoutes } from './routes/build-log.ts';
 import { buildRoutes } from './routes/build.ts';
 import { buildRuleRoutes } from './routes/build-rule.ts';
+import { buildSecretRoutes } from './routes/build-secret.ts';
 import { chainRoutes } from './routes/chain.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { eventRoutes } from './routes/events.ts';
@@ -72,6 +73,7 @@ export function createApp(deps: ApiDeps) {
   app.route('/v1', sourceAccountRoutes(deps));
   app.route('/v1', sourceRoutes(deps));
   app.route('/v1', buildRuleRoutes(deps));
+  app.route('/v1', buildSecretRoutes(deps));
   app.route('/v1', chainRoutes(deps));
   app.route('/v1', replicateRoutes(deps));
   app.route('/v1', triggerRoutes(deps));

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { pathFilterSchema } from './build-paths.ts';
 import { buildScheduleSchema } from './build-schedule.ts';
+import { buildSecretUseSchema } from './build-secret.ts';
 import { holdsCommitId, imageTagSchema, unknownPlaceholders } from './build-tags.ts';
 import type { ImageTagTemplate } from './build-tags.ts';
 import { limits } from './limits.ts';
@@ -18,12 +19,6 @@ const buildParameterSchema = z.strictObject({
   value: z.string().refine((value) => new TextEncoder().encode(value).length <= limits.buildParameterValueBytes, {
     message: 'A build parameter may hold 4 KiB.',
   }),
-});
-
-/** A namespace's secret, given to the Dockerfile's `RUN --mount=type=secret,id=…` (docs/product.md, X-09). */
-const buildSecretUse = z.strictObject({
-  id: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/),
-  secretRef: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/),
 });
 
 /** A path inside the checkout: no `..`, no backslash, no NUL; a leading `/` is dropped. Empty is the root. */
@@ -53,7 +48,7 @@ export const buildRuleSchema = z
     paths: pathFilterSchema.nullable().default(null),
     schedule: buildScheduleSchema.nullable().default(null),
     onBaseImageUpdate: z.boolean().default(false),
-    secrets: z.array(buildSecretUse).max(limits.buildSecrets).default([]),
+    secrets: z.array(buildSecretUseSchema).max(limits.buildSecrets).default([]),
     targetStage: z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/)

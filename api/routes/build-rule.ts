@@ -13,6 +13,8 @@ import type { BuildRuleRow } from '../../db/tables/build.ts';
 import { buildRuleSchema, manualBuildRefusal } from '../../domain/build.ts';
 import type { BuildRuleDefinition } from '../../domain/build.ts';
 import { conflict } from '../../domain/errors.ts';
+import { requireBuildSecrets } from '../build-secret.ts';
+import { requireArchitectures } from '../build-workers.ts';
 import type { ApiDeps } from '../deps.ts';
 import { isUnchanged, requireMatch, setEtag } from '../etag.ts';
 import { pageOf, pageQuery, toPage } from '../page.ts';
@@ -36,11 +38,17 @@ const example = {
   ref: { type: 'branch', name: 'main', match: 'exact' },
   contextDirectory: '/',
   dockerfile: 'Dockerfile',
-  imageTags: [{ template: 'latest', buildTime: null, commitIdLength: null }],
+  imageTags: [{ template: 'latest', buildTime: null, commitIdLength: null, timeZone: 'Etc/GMT-8' }],
   architectures: ['linux/amd64', 'linux/arm64'],
   buildParameters: [],
   timeoutMinutes: 60,
   enabled: true,
+  paths: { include: ['services/web/**'], exclude: ['**/*.md'] },
+  schedule: { cron: '0 3 * * 1-5', timeZone: 'Asia/Shanghai' },
+  onBaseImageUpdate: false,
+  secrets: [{ id: 'npm', secretRef: 'npm-token' }],
+  targetStage: null,
+  allowPartial: false,
   isManualBuildAllowed: true,
   manualBuildRefusal: null,
   version: 1,
@@ -129,6 +137,8 @@ export function buildRuleRoutes(deps: BuildRuleDeps) {
       const rule = await db.transaction().execute(async (trx) => {
         const current = await lockBuildRule(trx, c.req.valid('param').id);
         requireMatch(c, { version: current.version, current: () => toApiBuildRule(current) });
+        await requireBuildSecrets(trx, { repositoryId: current.repository_id, definitions: [definition], pointers });
+        await checkArchitectures(deps, await getRepository(trx, current.repository_id), definition);
         return updateBuildRule(trx, current.id, definition);
       });
       setEtag(c, rule.version);
@@ -144,6 +154,9 @@ export function buildRuleRoutes(deps: BuildRuleDeps) {
     });
 }
 
+/** The body is the rule itself. */
+const pointers = () => '';
+
 async function createBuildRule(
   { db, clock }: BuildRuleDeps,
   repository: RepositoryWithPlace,
@@ -154,11 +167,22 @@ async function createBuildRule(
       'build_rule.needs_source',
       `"${repository.namespace}/${repository.name}" is a local repository: it is pushed to and never built, so it takes no build rule. Bind a source first.`,
     );
+  await checkArchitectures({ db, clock }, repository, definition);
   return db.transaction().execute(async (trx) => {
+    await requireBuildSecrets(trx, { repositoryId: repository.id, definitions: [definition], pointers });
     const [rule] = await insertBuildRules(trx, { repositoryId: repository.id, definitions: [definition], at: clock() });
     if (rule === undefined) throw new Error('one definition makes one rule');
     return rule;
   });
+}
+
+/** Somebody must be there to build them. */
+function checkArchitectures(
+  deps: Pick<BuildRuleDeps, 'db' | 'clock'>,
+  { build_region: buildRegion, instance_region: own }: RepositoryWithPlace,
+  { architectures }: BuildRuleDefinition,
+): Promise<void> {
+  return requireArchitectures(deps, { region: buildRegion ?? own, architectures, pointer: '/architectures' });
 }
 
 function toApiBuildRule(row: BuildRuleRow): z.infer<typeof buildRuleAnswer> {

@@ -7,7 +7,7 @@ import type { SecretRow } from '../tables/secret.ts';
  * What a secret is for. Signing secrets (`hook`, `trigger`) are kept as the whole text their owner was shown, `whsec_<base64>`;
  * logins (`source`, `instance`) as JSON `{username, password}`; build secrets (`build`) as their users wrote them.
  */
-export type SecretKind = 'hook' | 'trigger' | 'source' | 'instance';
+export type SecretKind = 'hook' | 'trigger' | 'source' | 'instance' | 'build';
 
 type Box = Pick<SecretBox, 'seal' | 'open'>;
 

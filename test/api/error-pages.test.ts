@@ -10,7 +10,7 @@ const pages = new URL('docs/errors/', root);
 
 /** First words of error codes; what else has the form `word.word` (file names, events, columns) is something else. */
 const things =
-  'access|build|build_rule|chain|cursor|delivery|idempotency|instance|namespace|push|quota|regexp|registry|replication|replication_rule|replication_task|repository|request|run|scan|session|source|source_account|tag|temporal|token|trigger|url';
+  'access|build|build_rule|chain|cursor|delivery|idempotency|instance|namespace|push|quota|regexp|registry|replication|replication_rule|replication_task|repository|request|run|scan|secret|session|source|source_account|tag|temporal|token|trigger|url';
 
 /** Reasons that are no error: what there is to say of a run that went well. */
 const goodEnds = ['run.success', 'run.success_not_scanned'];
@@ -25,7 +25,7 @@ const madeCodes = [
 function codesInSource(): Set<string> {
   const files = globSync('{api,domain,activities,workflows}/**/*.ts', { cwd: root });
   const repositories = globSync('db/repositories/*.ts', { cwd: root });
-  const codes = new Set(['internal', ...madeCodes]);
+  const codes = new Set(['internal', 'superseded', ...madeCodes]);
   for (const file of [...files, ...repositories]) {
     const text = readFileSync(new URL(file, root), 'utf8');
     const literals = file.startsWith('db/')
