@@ -90,7 +90,7 @@ describe('recurring work', () => {
     const fakes = fakeActivities();
     fakes.applyRuleSchedules.mockRejectedValue(new Error('the engine is busy'));
     await withWorkers(fakes, async () => {
-      await expect(run('maintenance')).rejects.toThrow();
+      await expect(run('maintenance')).rejects.toThrow('Workflow execution failed');
     });
     expect(fakes.reconcileSources.mock.calls[0]?.[0]).toMatchObject({ isNew: true });
   });
