@@ -1,32 +1,36 @@
 import { createHash } from 'node:crypto';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import type { DatabaseTransaction } from '../db/database.ts';
 import type { PendingDelivery } from '../db/repositories/inbox.ts';
 import { findRunContext } from '../db/repositories/run-context.ts';
-import type { IdentifiedBuildRule, RunContext } from '../db/repositories/run-context.ts';
+import type { RunContext } from '../db/repositories/run-context.ts';
+import { insertSourceRun, sourceConcurrency } from '../db/repositories/source-run.ts';
 import { findNewestRun } from '../db/repositories/run-start.ts';
 import type { StartableRun } from '../db/repositories/run-start.ts';
 import { advanceSourceRef, clearSourceRef, lockSourceRef } from '../db/repositories/source-ref.ts';
-import { buildRuleMatch } from '../domain/build.ts';
+import { pathsMatch } from '../domain/build-paths.ts';
 import type { RunTimings } from '../domain/chain.ts';
-import { limits } from '../domain/limits.ts';
+import { standingOf } from '../domain/late-push.ts';
+import type { Standing } from '../domain/late-push.ts';
 import { isPlainOutsideId, workflowIds } from '../domain/run-id.ts';
-import type { IgnoredReason, InboxOutcome, RunSource, SourceChange } from '../domain/source.ts';
-import { insertSourceRun } from '../db/repositories/source-run.ts';
+import type { IgnoredReason, InboxOutcome, RunSource, SourceChange, SourceChangeOutcome } from '../domain/source.ts';
+import { rulesOf } from './look-up-delivery.ts';
+import type { LookedUpDelivery, RuleMatch } from './look-up-delivery.ts';
 import { sourceHosts } from './source-hosts/index.ts';
-import type { ParsedDelivery } from './source-hosts/source-host.ts';
+
+/** A late push draws no order number: the tag fence lets this one make a missing tag and move none (docs/product.md, section 12). */
+const lateOrderNo = 0;
 
 /** What a delivery came to, and the runs whose workflows start after the commit. */
 export interface Dispatched {
   readonly outcome: InboxOutcome;
+  readonly changes: readonly SourceChangeOutcome[];
   readonly runs: readonly StartableRun[];
 }
 
 /** What became of one change of one delivery. */
 type ChangeOutcome =
   | { readonly kind: 'runs'; readonly runs: readonly StartableRun[] }
-  | Extract<InboxOutcome, { kind: 'ignored' | 'duplicate' }>;
+  | Extract<InboxOutcome, { kind: 'ignored' | 'duplicate' | 'superseded' }>;
 
 interface DispatchOptions {
   readonly timings: RunTimings;
@@ -41,81 +45,124 @@ interface DispatchOptions {
 export async function dispatchDelivery(
   trx: DatabaseTransaction,
   delivery: PendingDelivery,
-  options: DispatchOptions,
+  { parsed, tips, ...options }: LookedUpDelivery & DispatchOptions,
 ): Promise<Dispatched> {
-  const parsed = await parseDelivery(delivery);
-  if (parsed.kind !== 'changes') return { outcome: parsed, runs: [] };
+  if (parsed.kind !== 'changes') return { outcome: parsed, changes: [], runs: [] };
   const context = await findRunContext(trx, delivery.repository_id);
-  if (context === undefined) return { outcome: ignored('unbound'), runs: [] };
-  const outcomes: ChangeOutcome[] = [];
-  for (const [index, change] of parsed.changes.entries()) {
+  if (context === undefined || delivery.code_namespace === null)
+    return { outcome: ignored('unbound'), changes: [], runs: [] };
+  const outcomes: { change: SourceChange; outcome: ChangeOutcome }[] = [];
+  for (const [index, told] of parsed.changes.entries()) {
     const deliveryId = index === 0 ? delivery.delivery_id : `${delivery.delivery_id}.${index}`;
-    outcomes.push(
-      await dispatchChange(trx, { delivery: { ...delivery, delivery_id: deliveryId }, context, change, ...options }),
-    );
+    const standing = standingOf(told, tips);
+    const change = sourceHosts[delivery.host].isBodySigned ? told : asFound(told, standing);
+    outcomes.push({
+      change,
+      outcome: await dispatchChange(trx, {
+        delivery: { ...delivery, delivery_id: deliveryId },
+        context,
+        change,
+        standing: standingOf(change, tips),
+        ...options,
+      }),
+    });
   }
   return sumUp(outcomes);
 }
 
-async function parseDelivery(delivery: PendingDelivery): Promise<ParsedDelivery> {
-  const { code_namespace: codeNamespace, code_repository: codeRepository, body } = delivery;
-  if (codeNamespace === null || codeRepository === null || body === null) return ignored('unbound');
-  const raw = await promisify(gunzip)(body, { maxOutputLength: limits.hookBodyBytes });
-  return sourceHosts[delivery.host].parse(delivery.event, raw, { codeNamespace, codeRepository });
+/** What a host's unsigned word comes to: the ref as it was read, whatever the body says of it. */
+function asFound(told: SourceChange, standing: Standing): SourceChange {
+  switch (standing.kind) {
+    case 'newest':
+      return { ...told, commit: standing.commit, isDeleted: false };
+    case 'late':
+      return { ...told, commit: standing.tip, message: null, author: null, isDeleted: false, paths: null };
+    case 'gone':
+    case 'unknown':
+      return { ...told, commit: null, isDeleted: true };
+  }
 }
 
 /** One run among the outcomes says more than what was ignored beside it. */
-function sumUp(outcomes: readonly ChangeOutcome[]): Dispatched {
-  const runs = outcomes.flatMap((outcome) => (outcome.kind === 'runs' ? outcome.runs : []));
-  if (runs.length > 0) return { outcome: { kind: 'runs', runs: runs.map((run) => run.id) }, runs };
-  const duplicate = outcomes.find((outcome) => outcome.kind === 'duplicate');
-  const first = outcomes.find((outcome) => outcome.kind === 'ignored');
-  return { outcome: duplicate ?? first ?? ignored('no_change'), runs: [] };
+function sumUp(outcomes: readonly { change: SourceChange; outcome: ChangeOutcome }[]): Dispatched {
+  const runs = outcomes.flatMap(({ outcome }) => (outcome.kind === 'runs' ? outcome.runs : []));
+  const changes = outcomes.map(({ change: { ref, refType, commit }, outcome }) => ({
+    ref,
+    refType,
+    commit,
+    ...told(outcome),
+  }));
+  const of = (kind: ChangeOutcome['kind']) => outcomes.find(({ outcome }) => outcome.kind === kind)?.outcome;
+  const first = of('duplicate') ?? of('superseded') ?? of('ignored') ?? ignored('no_change');
+  return { outcome: runs.length > 0 ? told({ kind: 'runs', runs }) : told(first), changes, runs };
+}
+
+function told(outcome: ChangeOutcome): Exclude<InboxOutcome, { kind: 'invalid' }> {
+  return outcome.kind === 'runs' ? { kind: 'runs', runs: outcome.runs.map((run) => run.id) } : outcome;
 }
 
 interface ChangeToDispatch extends DispatchOptions {
   readonly delivery: PendingDelivery;
   readonly context: RunContext;
   readonly change: SourceChange;
+  readonly standing: Standing;
 }
 
 async function dispatchChange(trx: DatabaseTransaction, todo: ChangeToDispatch): Promise<ChangeOutcome> {
-  const { change, context, delivery } = todo;
+  const { change, context, standing, delivery } = todo;
   const repositoryId = context.repository.id;
   if (change.isFork) return ignored('fork');
   if (change.isDeleted || change.commit === null) {
     await clearSourceRef(trx, { repositoryId, ref: change.ref, refType: change.refType });
     return ignored('ref_deleted');
   }
-  const matches = matchingRules(context, change);
+  const matches = rulesOf(context, change);
   const rules = matches.filter(({ rule }) => rule.enabled);
   if (matches.length === 0) return ignored('no_rule');
   if (rules.length === 0) return ignored('rule_disabled');
   if (!context.isAutoBuild) return ignored('auto_build_off');
-  const source = sourceOf(change, change.commit, delivery.received_at);
+  if (standing.kind === 'gone') return ignored('ref_deleted');
+  const commit = standing.kind === 'newest' ? standing.commit : change.commit;
+  const source = sourceOf(change, commit, delivery.received_at);
   const { tip } = await lockSourceRef(trx, { repositoryId, ref: source.ref, refType: source.refType });
+  return dispatchToRules(trx, { ...todo, rules, source, tip });
+}
+
+interface RulesToDispatch extends ChangeToDispatch {
+  readonly rules: readonly RuleMatch[];
+  readonly source: RunSource;
+  /** The ref's commit as last seen. */
+  readonly tip: string | null;
+}
+
+/** The ref's lock is held. */
+async function dispatchToRules(trx: DatabaseTransaction, todo: RulesToDispatch): Promise<ChangeOutcome> {
+  const { context, standing, rules, source, tip } = todo;
   const built = tip === source.commit ? await runsOf(trx, rules, source) : new Map<string, StartableRun>();
   const open = rules.filter(({ rule }) => !built.has(rule.id));
   const [same] = built.values();
   if (open.length === 0 && same !== undefined) return { kind: 'duplicate', of: same.id };
-  return startRules(trx, { ...todo, rules: open, source });
-}
-
-/** The order number is drawn under the ref's lock, once for all rules of the change. */
-async function startRules(
-  trx: DatabaseTransaction,
-  {
-    context,
-    delivery,
-    change,
-    rules,
-    source,
-    timings,
-    at,
-  }: ChangeToDispatch & { rules: readonly RuleMatch[]; source: RunSource },
-): Promise<ChangeOutcome> {
+  if (standing.kind === 'late') {
+    if (sourceConcurrency(context, source.refType) !== 'parallel') return { kind: 'superseded', by: standing.tip };
+    return startRules(trx, { ...todo, rules: open, orderNo: lateOrderNo });
+  }
   const { ref, refType, commit } = source;
   const orderNo = await advanceSourceRef(trx, { repositoryId: context.repository.id, ref, refType, tip: commit });
+  const touched = open.filter(({ rule }) => pathsMatch(rule.paths, pathsSince(todo)));
+  if (touched.length > 0) return startRules(trx, { ...todo, rules: touched, orderNo });
+  return same === undefined ? ignored('paths') : { kind: 'duplicate', of: same.id };
+}
+
+/** A push lists what it touched since the commit before it; that is all there is only where that commit was seen. */
+function pathsSince({ change, source, tip }: RulesToDispatch): readonly string[] | null {
+  return tip !== null && (tip === change.before || tip === source.commit) ? change.paths : null;
+}
+
+/** All rules of a change share one order number. */
+async function startRules(
+  trx: DatabaseTransaction,
+  { context, delivery, change, rules, source, orderNo, timings, at }: RulesToDispatch & { orderNo: number },
+): Promise<ChangeOutcome> {
   const starts = [];
   for (const { rule, groups } of rules) {
     const start = await insertSourceRun(trx, {
@@ -123,7 +170,7 @@ async function startRules(
       rule,
       groups,
       source,
-      cause: 'source_push',
+      cause: delivery.cause,
       actor: change.actor,
       orderNo,
       timings,
@@ -141,18 +188,6 @@ async function startRules(
   const runs = starts.filter(({ kind }) => kind === 'started').map(({ run }) => run);
   const live = starts.find(({ kind }) => kind === 'live');
   return runs.length === 0 && live !== undefined ? { kind: 'duplicate', of: live.run.id } : { kind: 'runs', runs };
-}
-
-interface RuleMatch {
-  readonly rule: IdentifiedBuildRule;
-  readonly groups: Readonly<Record<string, string>>;
-}
-
-function matchingRules({ buildRules }: RunContext, change: SourceChange): RuleMatch[] {
-  return buildRules.flatMap((rule) => {
-    const groups = buildRuleMatch(rule, change);
-    return groups === undefined ? [] : [{ rule, groups }];
-  });
 }
 
 /** The run each rule already has for this commit, where the ref has not moved since: the same push told twice. */

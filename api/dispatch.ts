@@ -1,18 +1,32 @@
 import type { Logger } from 'pino';
-import { claimInbox, countInboxAttempt, endInbox, inboxChannel } from '../db/repositories/inbox.ts';
-import type { PendingDelivery } from '../db/repositories/inbox.ts';
+import {
+  claimInbox,
+  countInboxAttempt,
+  endInbox,
+  findPendingDelivery,
+  inboxChannel,
+  listInboxHeads,
+} from '../db/repositories/inbox.ts';
 import type { Database } from '../db/database.ts';
 import type { Listener } from '../db/listener.ts';
 import type { RunTimings } from '../domain/chain.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock } from './deps.ts';
 import { dispatchDelivery } from './dispatch-delivery.ts';
+import { createTurns } from './turns.ts';
+import type { Turns } from './turns.ts';
+import { lookUpDelivery } from './look-up-delivery.ts';
+import type { SourceTips } from './source-tips.ts';
 import type { RunStarter } from './start-run.ts';
 
 const pollMs = 1_000;
 /** Wait after a failed attempt, times two for each before it. */
 const retryMs = 1_000;
 const retryMaxMs = 60_000;
+/** Deliveries of so many repositories are in hand at once, most of them waiting for their host. */
+const inHandMax = 64;
+/** So many of them use the database at once: requests need connections too. */
+const databaseTurns = 2;
 
 /** Turns accepted deliveries into runs; one in every API process, any number may work side by side. */
 export interface Dispatcher {
@@ -27,30 +41,57 @@ export interface DispatcherDeps {
   readonly db: Database;
   readonly starter: Pick<RunStarter, 'start'>;
   readonly listener: Pick<Listener, 'on'>;
+  readonly sourceTips: SourceTips;
   readonly timings: RunTimings;
   readonly clock: Clock;
   readonly log: Logger;
+  /** How long a host gets to catch up with its own hook before what it shows is believed. */
+  readonly lagMs?: number;
+}
+
+/** What one dispatcher works with. */
+interface Desk extends DispatcherDeps {
+  /** Ids that failed a moment ago, and until when they wait. */
+  readonly delayed: Map<number, number>;
+  /** Deliveries being handled in this process, at most one of each repository. */
+  readonly inHand: Map<number, Promise<void>>;
+  readonly turns: Turns;
 }
 
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
-  const delayed = new Map<number, number>();
+  const desk: Desk = { ...deps, delayed: new Map(), inHand: new Map(), turns: createTurns(databaseTurns) };
+  let handled = 0;
   let isStopped = false;
   let working: Promise<number> | undefined;
   let isWokenAgain = false;
+  let wakeUp = () => {};
   let timer: NodeJS.Timeout | undefined;
   let stopListening = () => {};
 
-  const drain = async (): Promise<number> => {
-    let handled = 0;
-    do {
-      isWokenAgain = false;
-      while (!isStopped && (await dispatchNext(deps, delayed))) handled += 1;
-    } while (isWokenAgain && !isStopped);
-    return handled;
+  const take = (id: number) => {
+    const work = handle(desk, id).then((isHandled) => {
+      if (isHandled) handled += 1;
+    });
+    desk.inHand.set(
+      id,
+      work.finally(() => desk.inHand.delete(id)),
+    );
   };
-  /** One at a time in this process; a notice in mid-work leads to another look. */
+  /** Until nothing is pending but what was delayed; a notice in mid-work leads to another look. */
+  const drain = async (): Promise<number> => {
+    handled = 0;
+    for (;;) {
+      isWokenAgain = false;
+      const isWoken = new Promise<void>((resolve) => (wakeUp = resolve));
+      const heads = isStopped ? [] : await listHeads(desk);
+      for (const { id } of heads) take(id);
+      if (desk.inHand.size > 0) await Promise.race([...desk.inHand.values(), isWoken]);
+      else if (!isWokenAgain || isStopped) return handled;
+    }
+  };
   const dispatchAll = () => {
     isWokenAgain = true;
+    wakeUp();
     working ??= drain().finally(() => {
       working = undefined;
     });
@@ -72,30 +113,44 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       clearInterval(timer);
       stopListening();
       await working?.catch(() => undefined);
+      await Promise.allSettled(desk.inHand.values());
     },
   };
 }
 
-/** Handles one delivery in one transaction; false when there is none to handle now. */
-async function dispatchNext(deps: DispatcherDeps, delayed: Map<number, number>): Promise<boolean> {
-  const { db, clock, starter, timings } = deps;
-  const now = clock();
-  for (const [id, until] of delayed) if (until <= now.getTime()) delayed.delete(id);
-  let claimed: PendingDelivery | undefined;
+async function listHeads({ db, clock, delayed, inHand }: Desk): Promise<readonly { id: number }[]> {
+  const now = clock().getTime();
+  for (const [id, until] of delayed) if (until <= now) delayed.delete(id);
+  const limit = inHandMax - inHand.size;
+  return limit > 0 ? listInboxHeads(db, { except: [...delayed.keys(), ...inHand.keys()], limit }) : [];
+}
+
+/** Looks a delivery up without any lock, then handles it in one transaction; false when somebody else did. Never throws. */
+async function handle(desk: Desk, id: number): Promise<boolean> {
+  const { db, clock, starter, sourceTips, timings, turns, log, lagMs = 1_000 } = desk;
   try {
-    const runs = await db.transaction().execute(async (trx) => {
-      claimed = await claimInbox(trx, { delayed: [...delayed.keys()] });
-      if (claimed === undefined) return undefined;
-      const dispatched = await dispatchDelivery(trx, claimed, { timings, at: now });
-      await endInbox(trx, { id: claimed.id, outcome: dispatched.outcome, at: now });
-      return dispatched.runs;
-    });
+    const delivery = await turns.take(() => findPendingDelivery(db, id));
+    if (delivery === undefined) return false;
+    const lookedUp = await lookUpDelivery({ db, sourceTips, lagMs, inTurn: turns.take }, delivery);
+    const at = clock();
+    const runs = await turns.take(() =>
+      db.transaction().execute(async (trx) => {
+        const claimed = await claimInbox(trx, id);
+        if (claimed === undefined) return undefined;
+        const dispatched = await dispatchDelivery(trx, claimed, { ...lookedUp, timings, at });
+        await endInbox(trx, { id, outcome: dispatched.outcome, changes: dispatched.changes, at });
+        return dispatched.runs;
+      }),
+    );
     // Not awaited: an engine that is away must not hold up the next delivery.
     for (const run of runs ?? []) void starter.start(run);
+    if (runs === undefined) desk.delayed.set(id, at.getTime() + pollMs);
     return runs !== undefined;
   } catch (error) {
-    if (claimed === undefined) throw error;
-    await setBack(deps, { id: claimed.id, error, delayed });
+    await setBack(desk, { id, error }).catch((cause: unknown) => {
+      log.error({ err: cause, inboxId: id }, 'a failed delivery could not be set back');
+      desk.delayed.set(id, clock().getTime() + retryMs);
+    });
     return true;
   }
 }
@@ -105,8 +160,8 @@ async function dispatchNext(deps: DispatcherDeps, delayed: Map<number, number>):
  * attempts it is set aside with its body, for somebody to look at.
  */
 async function setBack(
-  { db, clock, log }: DispatcherDeps,
-  { id, error, delayed }: { id: number; error: unknown; delayed: Map<number, number> },
+  { db, clock, log, delayed }: Desk,
+  { id, error }: { id: number; error: unknown },
 ): Promise<void> {
   const attempts = await countInboxAttempt(db, id);
   log.error({ err: error, inboxId: id, attempts }, 'a delivery could not be handled');

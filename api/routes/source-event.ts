@@ -14,6 +14,10 @@ const outcomeSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('superseded'), by: z.string() }),
   z.object({ kind: z.literal('invalid'), reason: z.string() }),
 ]);
+const changeSchema = z.intersection(
+  z.object({ ref: z.string(), refType: z.enum(['branch', 'tag']), commit: z.string().nullable() }),
+  outcomeSchema,
+);
 const eventSchema = z
   .object({
     id: z.string(),
@@ -22,6 +26,9 @@ const eventSchema = z
     event: z.string(),
     state: z.enum(['pending', 'handled']),
     outcome: outcomeSchema.nullable().openapi({ description: 'What it started, or why nothing; null while pending.' }),
+    changes: z
+      .array(changeSchema)
+      .openapi({ description: 'Each ref the delivery told of, with what became of it; empty while pending.' }),
     receivedAt: timeSchema,
     handledAt: timeSchema.nullable(),
   })
@@ -34,6 +41,15 @@ const example = {
   event: 'push',
   state: 'handled',
   outcome: { kind: 'runs', runs: ['019ab2c4-7d10-7c3e-9c11-2f1e0a9b8c7d'] },
+  changes: [
+    {
+      ref: 'main',
+      refType: 'branch',
+      commit: '6113728f27ae82c7b1a177c8d03f9e96e0adf246',
+      kind: 'runs',
+      runs: ['019ab2c4-7d10-7c3e-9c11-2f1e0a9b8c7d'],
+    },
+  ],
   receivedAt: '2026-11-21T12:00:00.000Z',
   handledAt: '2026-11-21T12:00:00.080Z',
 };
@@ -75,6 +91,7 @@ function toApiEvent(row: Row): z.infer<typeof eventSchema> {
     event: row.event,
     state: row.state,
     outcome: outcomeSchema.nullable().parse(row.outcome),
+    changes: z.array(changeSchema).parse(row.changes ?? []),
     receivedAt: timeOf(row.received_at),
     handledAt: timeOrNull(row.handled_at),
   };

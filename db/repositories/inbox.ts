@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { sql } from 'kysely';
 import type { PageQuery } from '../../domain/page.ts';
-import type { InboxOutcome, RunSource, SourceHost } from '../../domain/source.ts';
+import type { InboxOutcome, RunSource, SourceChangeOutcome, SourceHost } from '../../domain/source.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import type { InboxRow, NewInbox } from '../tables/source.ts';
 import type { SecretRow } from '../tables/secret.ts';
@@ -115,19 +115,42 @@ async function getInboxId(
   return id;
 }
 
-/**
- * Locks the next pending delivery for this transaction. A delivery waits while an earlier one of its repository is pending, also
- * while another process holds that one: order numbers follow the order of acceptance. `delayed` are ids that failed a moment ago.
- */
-export async function claimInbox(
-  trx: DatabaseTransaction,
-  { delayed }: { delayed: readonly number[] },
-): Promise<PendingDelivery | undefined> {
-  return trx
+/** The oldest pending delivery of a repository: order numbers follow the order of acceptance, so the others wait for it. */
+export type InboxHead = Pick<InboxRow, 'id'>;
+
+/** The next delivery of every repository that has one, oldest first; `except` are ids that failed a moment ago or are in hand. */
+export async function listInboxHeads(
+  db: Database,
+  { except, limit }: { except: readonly number[]; limit: number },
+): Promise<InboxHead[]> {
+  const heads = db
     .selectFrom('inbox')
-    .leftJoin('source_binding', 'source_binding.repository_id', 'inbox.repository_id')
-    .where('inbox.state', '=', 'pending')
-    .$if(delayed.length > 0, (query) => query.where('inbox.id', 'not in', delayed))
+    .distinctOn('repository_id')
+    .select(['repository_id', 'id'])
+    .where('state', '=', 'pending')
+    .orderBy('repository_id')
+    .orderBy('id')
+    .as('head');
+  return db
+    .selectFrom(heads)
+    .select('id')
+    .$if(except.length > 0, (query) => query.where('id', 'not in', except))
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+}
+
+/** A pending delivery as it is, without a lock; undefined once it was handled. */
+export async function findPendingDelivery(db: Database, id: number): Promise<PendingDelivery | undefined> {
+  return pending(db, id).executeTakeFirst();
+}
+
+/**
+ * Locks a pending delivery for this transaction, or answers undefined: it was handled, another process holds it, or an earlier
+ * one of its repository is pending still.
+ */
+export async function claimInbox(trx: DatabaseTransaction, id: number): Promise<PendingDelivery | undefined> {
+  return pending(trx, id)
     .where((eb) =>
       eb.not(
         eb.exists(
@@ -140,25 +163,41 @@ export async function claimInbox(
         ),
       ),
     )
-    .orderBy('inbox.id')
-    .limit(1)
     .forUpdate('inbox')
     .skipLocked()
-    .select(['source_binding.code_namespace', 'source_binding.code_repository'])
-    .selectAll('inbox')
     .executeTakeFirst();
+}
+
+function pending(db: Database | DatabaseTransaction, id: number) {
+  return db
+    .selectFrom('inbox')
+    .leftJoin('source_binding', 'source_binding.repository_id', 'inbox.repository_id')
+    .where('inbox.id', '=', id)
+    .where('inbox.state', '=', 'pending')
+    .select(['source_binding.code_namespace', 'source_binding.code_repository'])
+    .selectAll('inbox');
+}
+
+/** What became of a delivery and of each change it told. */
+export interface EndedDelivery {
+  readonly id: number;
+  readonly outcome: InboxOutcome;
+  readonly changes?: readonly SourceChangeOutcome[];
+  readonly at: Date;
+  readonly isBodyKept?: boolean;
 }
 
 /** Notes what became of a delivery. Its body goes, unless somebody will have to look at it. */
 export async function endInbox(
   db: Database | DatabaseTransaction,
-  { id, outcome, at, isBodyKept = false }: { id: number; outcome: InboxOutcome; at: Date; isBodyKept?: boolean },
+  { id, outcome, changes = [], at, isBodyKept = false }: EndedDelivery,
 ): Promise<void> {
   await db
     .updateTable('inbox')
     .set({
       state: 'handled',
       outcome: JSON.stringify(outcome),
+      changes: changes.length === 0 ? null : JSON.stringify(changes),
       handled_at: at,
       ...(isBodyKept ? {} : { body: null }),
     })
@@ -181,7 +220,7 @@ export async function countInboxAttempt(db: Database, id: number): Promise<numbe
 export async function listInbox(db: Database, repositoryId: string, { limit, after }: PageQuery) {
   let query = db
     .selectFrom('inbox')
-    .select(['id', 'delivery_id', 'event', 'host', 'state', 'outcome', 'received_at', 'handled_at'])
+    .select(['id', 'delivery_id', 'event', 'host', 'state', 'outcome', 'changes', 'received_at', 'handled_at'])
     .where('repository_id', '=', repositoryId);
   if (after !== undefined) query = query.where('id', '<', Number(after.id));
   return query

@@ -4,6 +4,7 @@ import { createDispatcher } from '../../api/dispatch.ts';
 import type { ApiDeps } from '../../api/deps.ts';
 import type { Engine } from '../../api/engine.ts';
 import type { StartableRun } from '../../db/repositories/run-start.ts';
+import type { SourceTips } from '../../api/source-tips.ts';
 import { createRunStarter } from '../../api/start-run.ts';
 import type { Listener } from '../../db/listener.ts';
 import { defaultTimings } from '../../domain/chain.ts';
@@ -22,18 +23,22 @@ export async function createInboxWorld(overrides: Partial<ApiDeps> = {}) {
     startRun: vi.fn<Engine['startRun']>(async () => ({ workflowRunId: 'engine-run' })),
     cancelRun: vi.fn<Engine['cancelRun']>(async () => 'canceling'),
   };
+  /** No host is asked in these worlds until a test says what it answers. */
+  const sourceTips = { read: vi.fn<SourceTips['read']>(async () => null) };
+  const outside = { engine, sourceTips, clock };
   const deliver = (hookId: string, { headers, body }: SourceDelivery) =>
     api.call('POST', `/hooks/${hookId}`, { headers, body, isLoggedIn: false });
-  const dispatchAll = () => createReader(api, { engine, clock }).dispatchAll();
+  const dispatchAll = () => createReader(api, outside).dispatchAll();
   return {
     ...api,
     engine,
+    sourceTips,
     clock,
     passTime: (ms: number) => (now = new Date(now.getTime() + ms)),
     deliver,
     dispatchAll,
     /** One more process that reads the same inbox. */
-    createReader: (listener?: Pick<Listener, 'on'>) => createReader(api, { engine, clock, listener }),
+    createReader: (listener?: Pick<Listener, 'on'>) => createReader(api, { ...outside, listener }),
     /** GitHub pushes, and the inbox is read. */
     async push(repository: SeededRepository, payload: Readonly<Record<string, unknown>>, event = 'push') {
       await deliver(repository.hookId, githubPush(repository.hookSecret, payload, { event }));
@@ -58,17 +63,28 @@ function createReader(
   api: TestApi,
   {
     engine,
+    sourceTips,
     clock,
     listener = { on: () => () => {} },
   }: {
     engine: Pick<Engine, 'startRun' | 'cancelRun'>;
+    sourceTips: SourceTips;
     clock: () => Date;
     listener?: Pick<Listener, 'on'> | undefined;
   },
 ) {
   const log = pino({ level: 'silent' });
   const starter = createRunStarter({ db: api.deps.db, engine, listener, clock, log });
-  const dispatcher = createDispatcher({ db: api.deps.db, starter, listener, timings: defaultTimings, clock, log });
+  const dispatcher = createDispatcher({
+    db: api.deps.db,
+    starter,
+    listener,
+    sourceTips,
+    timings: defaultTimings,
+    clock,
+    log,
+    lagMs: 0,
+  });
   return {
     start: (run: StartableRun) => starter.start(run),
     sweep: () => starter.sweep(),
