@@ -10,6 +10,7 @@ export type BuildErrorCode =
   | 'build.base_image_refused'
   | 'build.base_image_unreachable'
   | 'build.download_failed'
+  | 'build.address_refused'
   | 'build.push_refused'
   | 'build.push_failed'
   | 'build.emulation_missing'

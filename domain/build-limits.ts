@@ -15,18 +15,18 @@ export function imageLimitProblem(manifest: Manifest, allowed: ImageLimits = lim
   }
   const largest = layers.reduce((most, { size }) => Math.max(most, size), 0);
   if (largest > allowed.buildLayerBytes) {
-    const text = `A layer of the image holds ${inGigabytes(largest)} and may hold ${inGigabytes(allowed.buildLayerBytes)}. Leave out what the image does not need, or split the step that makes it.`;
+    const text = `A layer of the image holds ${inWords(largest)} and may hold ${inWords(allowed.buildLayerBytes)}. Leave out what the image does not need, or split the step that makes it.`;
     return limitProblem('build.layer_too_large', text, { sizeBytes: largest, limit: allowed.buildLayerBytes });
   }
   const sizeBytes = layers.reduce((sum, { size }) => sum + size, config.size);
   if (sizeBytes <= allowed.buildImageBytes) return undefined;
-  const text = `The image holds ${inGigabytes(sizeBytes)} and may hold ${inGigabytes(allowed.buildImageBytes)}. Leave out what it does not need: a stage of its own for building often does.`;
+  const text = `The image holds ${inWords(sizeBytes)} and may hold ${inWords(allowed.buildImageBytes)}. Leave out what it does not need: a stage of its own for building often does.`;
   return limitProblem('build.image_too_large', text, { sizeBytes, limit: allowed.buildImageBytes });
 }
 
 /** Steps of a build were killed because they used more memory than they may together. */
 export function outOfMemoryProblem(memoryBytes: number, place: BuildProblem['params']): BuildProblem {
-  const text = `A step${atPlace(place)} ran out of memory: the steps of a build may use ${inGigabytes(memoryBytes)} together, and one was killed. Make it use less, such as by fewer parallel jobs, or build fewer architectures at once.`;
+  const text = `A step${atPlace(place)} ran out of memory: the steps of a build may use ${inWords(memoryBytes)} together, and one was killed. Make it use less, such as by fewer parallel jobs, or build fewer architectures at once.`;
   return limitProblem('build.out_of_memory', text, { ...place, limit: memoryBytes });
 }
 
@@ -44,6 +44,7 @@ function atPlace({ file, line }: BuildProblem['params']): string {
   return file === undefined || line === undefined ? '' : ` at ${file}:${line}`;
 }
 
-function inGigabytes(bytes: number): string {
-  return `${Number((bytes / 1024 ** 3).toPrecision(3))} GB`;
+function inWords(bytes: number): string {
+  const isLarge = bytes >= 1024 ** 3;
+  return `${Number((bytes / (isLarge ? 1024 ** 3 : 1024 ** 2)).toPrecision(3))} ${isLarge ? 'GB' : 'MB'}`;
 }

@@ -45,6 +45,13 @@ const cases: readonly Case[] = [
     text: ([, said = ''], where) => `A step${where} could not run: ${said}.`,
   },
   {
+    pattern: /Refused by the egress rules|invalid response status 451/,
+    code: 'build.address_refused',
+    ...user,
+    text: (_, where) =>
+      `The build asked for an address${where} that builds may not reach. Take it from elsewhere, or have the administrator allow the address.`,
+  },
+  {
     pattern: /no space left on device|disk quota exceeded/,
     code: 'build.disk_full',
     ...passing,

@@ -1,15 +1,36 @@
 import { once } from 'node:events';
-import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { egressRefusal, EgressRefused, type EgressPolicy } from '../../domain/egress.ts';
+import { bareHost, egressRefusal, EgressRefused } from '../../domain/egress.ts';
 import { createEgressConnect, type EgressOptions } from './egress.ts';
 
 /** Silence after which a connection counts as lost. */
 const idleTimeoutMs = 60_000;
 /** What a refused address is answered with; no server of the outside uses it for anything a client of ours asks. */
 const refusedStatus = 451;
+const refusedWords = 'Refused by the egress rules';
 
-/** The egress rules for programs that open their own connections, such as git: an HTTP proxy on loopback. */
+export interface EgressProxyOptions extends Pick<EgressOptions, 'policy' | 'connectTimeoutMs' | 'resolve'> {
+  /** Servers the administrator set up: their ports, and plain http to them, need not be among the allowed; addresses must. */
+  readonly isOwn?: (host: string) => boolean;
+}
+
+/** The egress rules for programs that open their own connections: an HTTP proxy for sockets that somebody else accepts. */
+export interface EgressProxyServer {
+  /** Answers the requests of one connection. */
+  take(socket: Socket): void;
+  /** Ends all connections. */
+  close(): void;
+}
+
+/** The same for programs such as git that reach it on loopback. */
 export interface EgressProxy {
   /** For `http.proxy` and the like. */
   readonly url: string;
@@ -17,29 +38,22 @@ export interface EgressProxy {
 }
 
 /**
- * Starts the proxy. It tunnels (CONNECT) and forwards plain http, each to an address that was just checked, so that a name which
- * later points inside leads nowhere, nor does a redirect.
+ * The proxy tunnels (CONNECT) and forwards plain http, each to an address that was just checked, so that a name which later
+ * points inside leads nowhere, nor does a redirect.
  */
-export async function startEgressProxy(
-  options: Pick<EgressOptions, 'policy' | 'connectTimeoutMs' | 'resolve'>,
-): Promise<EgressProxy> {
-  const { policy } = options;
-  const connect = createEgressConnect(options);
-  const sockets = new Set<Duplex>();
-  const server = createServer((request, response) => {
-    forward(request, response, { policy, connect }).catch((error: unknown) => refuse(response, error));
-  });
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  server.on('connect', (request, socket, head) => {
-    // A client that goes away while we connect raises here.
-    socket.on('error', () => socket.destroy());
-    tunnel(request, { socket, head, policy, connect }).catch((error: unknown) => {
-      socket.end(`HTTP/1.1 ${statusOf(error)} Refused\r\nConnection: close\r\n\r\n`);
-    });
-  });
+export function createEgressProxyServer(options: EgressProxyOptions): EgressProxyServer {
+  const { server, sockets } = proxyServer(options);
+  return {
+    take: (socket) => void server.emit('connection', socket),
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** Starts the proxy on a loopback port. */
+export async function startEgressProxy(options: EgressProxyOptions): Promise<EgressProxy> {
+  const { server, sockets } = proxyServer(options);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -54,31 +68,67 @@ export async function startEgressProxy(
   };
 }
 
-interface Way {
-  readonly policy: EgressPolicy;
+/** Connects a socket to a server of the administrator's, byte for byte, at an address that was just checked. */
+export function createEgressRelay(options: Pick<EgressOptions, 'policy' | 'connectTimeoutMs' | 'resolve'>) {
+  const connect = createEgressConnect(options);
+  return (socket: Socket, target: { readonly host: string; readonly port: number }): void => {
+    connect(target).then(
+      (upstream) => join(socket, upstream),
+      () => socket.destroy(),
+    );
+  };
+}
+
+function proxyServer(options: EgressProxyOptions): { readonly server: Server; readonly sockets: ReadonlySet<Duplex> } {
+  const way: Way = { ...options, connect: createEgressConnect(options) };
+  const sockets = new Set<Duplex>();
+  const server = createServer((request, response) => {
+    forward(request, response, way).catch((error: unknown) => refuse(response, error));
+  });
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('connect', (request, socket, head) => {
+    // A client that goes away while we connect raises here.
+    socket.on('error', () => socket.destroy());
+    tunnel(request, { ...way, socket, head }).catch((error: unknown) => {
+      socket.end(`HTTP/1.1 ${statusOf(error)} ${wordsOf(error)}\r\nConnection: close\r\n\r\n`);
+    });
+  });
+  return { server, sockets };
+}
+
+interface Way extends Pick<EgressProxyOptions, 'policy' | 'isOwn'> {
   readonly connect: ReturnType<typeof createEgressConnect>;
 }
 
 async function tunnel(
   request: IncomingMessage,
-  { socket, head, policy, connect }: Way & { readonly socket: Duplex; readonly head: Buffer },
+  { socket, head, ...way }: Way & { readonly socket: Duplex; readonly head: Buffer },
 ): Promise<void> {
   const url = new URL(`https://${request.url ?? ''}`);
-  checkUrl(url, policy);
-  const upstream = await connect({ host: url.hostname, port: Number(url.port || 443) });
+  checkUrl(url, way);
+  const upstream = await way.connect({ host: bareHost(url), port: Number(url.port || 443) });
+  socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+  upstream.write(head);
+  join(socket, upstream);
+}
+
+function join(socket: Duplex, upstream: Socket): void {
   upstream.setTimeout(idleTimeoutMs, () => upstream.destroy());
   upstream.on('error', () => socket.destroy());
   upstream.once('close', () => socket.destroy());
   socket.once('close', () => upstream.destroy());
-  socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
-  upstream.write(head);
+  // It may be gone since we began to connect.
+  if (socket.destroyed) upstream.destroy();
   socket.pipe(upstream).pipe(socket);
 }
 
-async function forward(request: IncomingMessage, response: ServerResponse, { policy, connect }: Way): Promise<void> {
+async function forward(request: IncomingMessage, response: ServerResponse, way: Way): Promise<void> {
   const url = new URL(request.url ?? '');
-  checkUrl(url, policy);
-  const upstream = await connect({ host: url.hostname, port: Number(url.port || 80) });
+  checkUrl(url, way);
+  const upstream = await way.connect({ host: bareHost(url), port: Number(url.port || 80) });
   const { 'proxy-connection': _proxyConnection, ...headers } = request.headers;
   const forwarded = httpRequest(url, {
     method: request.method ?? 'GET',
@@ -98,14 +148,20 @@ async function forward(request: IncomingMessage, response: ServerResponse, { pol
 }
 
 /** The form of the address; where it leads is checked by `connect`. */
-function checkUrl(url: URL, policy: EgressPolicy): void {
-  const refusal = egressRefusal(url, policy);
+function checkUrl(url: URL, { policy, isOwn }: Pick<Way, 'policy' | 'isOwn'>): void {
+  const isFree = isOwn?.(url.host) ?? false;
+  const refusal = egressRefusal(url, isFree ? { ...policy, ports: 'any', isHttpAllowed: true } : policy);
   if (refusal !== undefined) throw new EgressRefused(refusal);
 }
 
 function refuse(response: ServerResponse, error: unknown): void {
   if (response.headersSent) response.destroy();
-  else response.writeHead(statusOf(error), { connection: 'close' }).end();
+  else response.writeHead(statusOf(error), wordsOf(error), { connection: 'close' }).end();
+}
+
+/** Programs show the words of an answer to CONNECT, and nothing else of it. */
+function wordsOf(error: unknown): string {
+  return error instanceof EgressRefused ? refusedWords : 'Not reached';
 }
 
 function statusOf(error: unknown): number {

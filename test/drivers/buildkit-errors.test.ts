@@ -48,6 +48,12 @@ describe('classifying a failed build', () => {
       'build.base_image_refused',
     ],
     [words('failed to load cache key: invalid response status 404'), 'build.download_failed'],
+    [words('failed to load cache key: invalid response status 451'), 'build.address_refused'],
+    [words('failed to load cache key: Get "https://10.0.0.1/x": Refused by the egress rules'), 'build.address_refused'],
+    [
+      words(`${source}failed to do request: Head "https://10.0.0.1/v2/x": Refused by the egress rules`, { line: 1 }),
+      'build.address_refused',
+    ],
   ] as const)('%s is the user’s and final', ([problem, code]) => {
     expect(classifyBuildError(problem)).toMatchObject({ code, fault: 'user', isPermanent: true });
   });

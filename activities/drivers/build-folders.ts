@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BuildSlot } from './build-slots.ts';
+
+/** Where a slot's daemon keeps its caches. */
+export function slotFolder(folder: string, { namespaceId, index }: BuildSlot): string {
+  return join(folder, namespaceId, String(index));
+}
+
+/** One name per folder, for what is named machine-wide. */
+export function folderName(folder: string): string {
+  return createHash('sha256').update(folder).digest('hex').slice(0, 12);
+}
+
+/**
+ * Makes this process the only one that works in the folder; the answer gives it back. Throws a sentence while another lives that
+ * has it.
+ */
+export async function claimFolder(folder: string): Promise<() => Promise<void>> {
+  const file = join(folder, 'owner');
+  const [pid = '', ticks] = (await readFile(file, 'utf8').catch(() => '')).split(' ');
+  if (ticks !== undefined && Number(pid) !== process.pid && (await startedTicks(pid)) === ticks) {
+    throw new Error(`Process ${pid} builds in ${folder} already: give each worker a SLIPWAY_BUILD_DIR of its own.`);
+  }
+  await writeFile(file, `${process.pid} ${(await startedTicks('self')) ?? ''}`);
+  return () => rm(file, { force: true });
+}
+
+/** Field 22 of `/proc/<pid>/stat`: with the pid it names one process for ever. */
+async function startedTicks(pid: string): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+}
+
+/** Notes that a slot was used just now. */
+export async function noteUse(slotFolderPath: string, at: Date): Promise<void> {
+  await utimes(slotFolderPath, at, at);
+}
+
+/**
+ * Drops slots' folders, least recently used first, until `minFreeBytes` of the disk are free or only those in use are left.
+ * Answers what it dropped.
+ */
+export async function pruneFolders(
+  folder: string,
+  { inUse, minFreeBytes }: { readonly inUse: readonly string[]; readonly minFreeBytes: number },
+): Promise<readonly string[]> {
+  if ((await freeBytes(folder)) >= minFreeBytes) return [];
+  const dropped: string[] = [];
+  for (const path of await leastRecentlyUsed(folder)) {
+    if (inUse.includes(path)) continue;
+    await rm(path, { recursive: true, force: true });
+    dropped.push(path);
+    if ((await freeBytes(folder)) >= minFreeBytes) break;
+  }
+  return dropped;
+}
+
+async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
+async function leastRecentlyUsed(folder: string): Promise<string[]> {
+  const paths: { readonly path: string; readonly usedAt: number }[] = [];
+  for (const namespace of await foldersIn(folder)) {
+    for (const path of await foldersIn(namespace)) paths.push({ path, usedAt: (await stat(path)).mtimeMs });
+  }
+  return paths.toSorted((one, other) => one.usedAt - other.usedAt).map(({ path }) => path);
+}
+
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(folder, name));
+}

@@ -1,0 +1,31 @@
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { z } from 'zod';
+
+const doorsSchema = z.array(z.object({ name: z.string(), host: z.string(), port: z.int().min(1) }));
+
+/**
+ * Run inside a daemon's network namespace (`build-network.ts`): brings loopback up with the gateway's address, listens on each
+ * door, hands the listening sockets to the process outside, and ends when that has them all. A socket stays in the namespace it
+ * was made in, whoever accepts on it, so nothing of ours has to stay inside.
+ */
+async function main([gateway = '', doors = '[]']: readonly string[]): Promise<void> {
+  ip('link', 'set', 'lo', 'up');
+  ip('address', 'add', `${gateway}/32`, 'dev', 'lo');
+  for (const { name, host, port } of doorsSchema.parse(JSON.parse(doors))) {
+    const server = createServer();
+    server.listen({ host, port });
+    await once(server, 'listening');
+    process.send?.(name, server);
+  }
+  process.once('disconnect', () => process.exit(0));
+}
+
+function ip(...args: readonly string[]): void {
+  const { status, stderr, error } = spawnSync('ip', args, { encoding: 'utf8' });
+  if (error !== undefined) throw new Error(`ip (Debian: iproute2) cannot be run: ${error.message}`);
+  if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr.trim()}`);
+}
+
+await main(process.argv.slice(2));

@@ -1,0 +1,73 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Server } from 'node:net';
+import { ProcessFailed } from './process.ts';
+
+const tailBytes = 4 * 1024;
+
+export interface DaemonInput {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The whole environment; nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Takes what a Node program sends with `process.send(message, server)`; without it there is no such channel. */
+  readonly onServer?: (name: string, server: Server) => void;
+}
+
+/** A program that runs until it is stopped. */
+export interface DaemonProcess {
+  readonly pid: number;
+  /** Why it ended; resolves, with the last words of standard error. */
+  readonly ended: Promise<ProcessFailed>;
+  /** Kills its whole group after `graceMs`; `askToEnd` may tell it before. Settles when it is gone. */
+  stop(options: { readonly graceMs: number; readonly askToEnd?: () => void }): Promise<void>;
+}
+
+/**
+ * Starts a program beside this process: argument array, given environment, a process group of its own, and SIGKILL from the
+ * kernel should this process die in whatever way. Rejects when it cannot be started.
+ */
+export async function startDaemon({ command, args, env, onServer }: DaemonInput): Promise<DaemonProcess> {
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', command, ...args], {
+    env: { ...env },
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe', ...(onServer === undefined ? [] : (['ipc'] as const))],
+  });
+  let tail = Buffer.alloc(0);
+  child.stderr?.on('data', (chunk: Buffer) => {
+    tail = Buffer.concat([tail, chunk]).subarray(-tailBytes);
+  });
+  child.on('message', (name, server) => {
+    if (typeof name === 'string' && isServer(server)) onServer?.(name, server);
+  });
+  const ended = new Promise<ProcessFailed>((resolve) => {
+    child.once('close', (code, signal) => resolve(new ProcessFailed(command, code ?? signal ?? '', tail.toString())));
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', reject);
+  });
+  const pid = child.pid ?? 0;
+  return {
+    pid,
+    ended,
+    stop: async ({ graceMs, askToEnd }) => {
+      askToEnd?.();
+      const hardKill = setTimeout(() => killGroup(child), graceMs);
+      await ended;
+      clearTimeout(hardKill);
+    },
+  };
+}
+
+function isServer(handle: unknown): handle is Server {
+  return typeof handle === 'object' && handle !== null && 'listen' in handle;
+}
+
+function killGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // ESRCH: already gone
+  }
+}

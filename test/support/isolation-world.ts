@@ -1,0 +1,163 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { BuildLimits } from '../../activities/drivers/build-executor.ts';
+import { createNamespaceExecutor } from '../../activities/drivers/build-executor-namespace.ts';
+import type { BuildExecutor } from '../../activities/drivers/build-executor.ts';
+import type { BuiltImage, ImageBuildInput } from '../../activities/drivers/buildkit.ts';
+import { createEgressProxyServer, createEgressRelay } from '../../activities/drivers/egress-proxy.ts';
+import { defaultEgressPolicy, type EgressPolicy } from '../../domain/egress.ts';
+import { resolveTools } from '../../tools/resolve.ts';
+import { startRegistry, type RegistryProcess } from './registry-process.ts';
+import { shellRootfs } from './shell-rootfs.ts';
+
+const run = promisify(execFile);
+
+export interface IsolationOptions {
+  /** Where steps and daemons may go, over the product's own rules. */
+  readonly policy?: Partial<EgressPolicy>;
+  readonly maxBuilds?: number;
+  readonly idleMs?: number;
+}
+
+export interface StepsOptions {
+  readonly namespaceId?: string;
+  readonly buildId?: string;
+  readonly limits?: Partial<BuildLimits>;
+  readonly files?: Readonly<Record<string, string>>;
+  readonly input?: Partial<ImageBuildInput>;
+  readonly signal?: AbortSignal;
+}
+
+export interface Steps extends BuiltImage {
+  /** What the steps printed, without times. */
+  readonly lines: readonly string[];
+}
+
+/** A namespace executor with real daemons and a real registry, both gone with the world. */
+export interface IsolationWorld {
+  readonly executor: BuildExecutor;
+  readonly registry: RegistryProcess;
+  /** Where the daemons keep everything. */
+  readonly folder: string;
+  readonly events: readonly string[];
+  /** Builds a Dockerfile whose steps stand on this machine's shell, `FROM base`; a build of its own unless said otherwise. */
+  build(dockerfile: string, options?: StepsOptions): Promise<Steps>;
+  stop(): Promise<void>;
+}
+
+const plenty: BuildLimits = { memoryBytes: 1024 ** 3, cpus: 2, processes: 512 };
+
+export async function startIsolationWorld(options: IsolationOptions = {}): Promise<IsolationWorld> {
+  const signal = new AbortController().signal;
+  const tools = await resolveTools(['buildkit'], { env: process.env, onProgress: () => undefined, signal });
+  const registry = await startRegistry();
+  const home = await mkdtemp(join(tmpdir(), 'slipway-isolation-'));
+  const folder = join(home, 'buildkit');
+  const base = join(home, 'base.tar');
+  await writeFile(base, await shellRootfs());
+  const policy: EgressPolicy = { ...defaultEgressPolicy, ...options.policy };
+  const own: EgressPolicy = { ...policy, allow: [...policy.allow, 'loopback'] };
+  const stepProxy = createEgressProxyServer({ policy });
+  const daemonProxy = createEgressProxyServer({ policy });
+  const events: string[] = [];
+  const executor = await createNamespaceExecutor({
+    tools: {
+      ...tools,
+      cniPlugins: '/usr/lib/cni',
+      stepProxy: (socket) => stepProxy.take(socket),
+      daemonProxy: (socket) => daemonProxy.take(socket),
+      relay: createEgressRelay({ policy: own }),
+    },
+    folder,
+    registries: async () => [{ host: registry.host, isInsecure: true, region: 'here', hasBaseImages: true }],
+    maxBuilds: options.maxBuilds ?? 4,
+    idleMs: options.idleMs ?? 60_000,
+    minFreeBytes: 0,
+    clock: () => new Date(),
+    onEvent: (text, details) => events.push(`${text} ${JSON.stringify(details)}`),
+  });
+
+  async function build(dockerfile: string, steps: StepsOptions = {}): Promise<Steps> {
+    const workDirectory = await mkdtemp(join(home, 'build-'));
+    const contextArchive = await packContext(workDirectory, { base, dockerfile, files: steps.files ?? {} });
+    const lines: string[] = [];
+    const namespaceId = steps.namespaceId ?? 'acme';
+    const lease = await executor.lease({
+      namespaceId,
+      buildId: steps.buildId ?? randomUUID(),
+      region: 'here',
+      limits: { ...plenty, ...steps.limits },
+      signal: steps.signal ?? signal,
+    });
+    try {
+      const built = await lease.buildkit.imageBuild({
+        contextArchive,
+        dockerfile: 'Dockerfile',
+        platform: 'linux/amd64',
+        args: [],
+        isCached: true,
+        targetStage: null,
+        secretFiles: [],
+        cache: null,
+        target: {
+          host: registry.host,
+          repository: `${namespaceId}/app`,
+          isInsecure: true,
+          username: '',
+          password: '',
+        },
+        revision: '0'.repeat(40),
+        commitTime: '2026-11-20T09:00:00.000Z',
+        cacheNamespace: namespaceId,
+        workDirectory,
+        secrets: [],
+        onLines: (more) => lines.push(...more.map(({ text }) => text)),
+        signal: steps.signal ?? signal,
+        timeoutMs: 120_000,
+        ...steps.input,
+      });
+      return { ...built, lines };
+    } catch (error) {
+      throw Object.assign(error instanceof Error ? error : new Error(String(error)), { lines });
+    } finally {
+      await lease.release();
+      await rm(workDirectory, { recursive: true, force: true });
+    }
+  }
+
+  return {
+    executor,
+    registry,
+    folder,
+    events,
+    build,
+    stop: async () => {
+      await executor.close();
+      stepProxy.close();
+      daemonProxy.close();
+      await registry.stop();
+      await rm(home, { recursive: true, force: true, maxRetries: 3 });
+    },
+  };
+}
+
+async function packContext(
+  workDirectory: string,
+  { base, dockerfile, files }: { base: string; dockerfile: string; files: Readonly<Record<string, string>> },
+): Promise<string> {
+  const source = join(workDirectory, 'source');
+  await mkdir(source);
+  await cp(base, join(source, 'base.tar'));
+  await writeFile(join(source, 'Dockerfile'), `FROM scratch AS base\nADD base.tar /\n${dockerfile}`);
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(source, name)), { recursive: true });
+    await writeFile(join(source, name), content);
+  }
+  const archive = join(workDirectory, 'context.tar');
+  await run('tar', ['-cf', archive, '-C', source, '.']);
+  return archive;
+}
