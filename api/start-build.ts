@@ -4,13 +4,11 @@ import type { Database, DatabaseTransaction } from '../db/database.ts';
 import { getRunContext } from '../db/repositories/run-context.ts';
 import type { IdentifiedBuildRule, RunContext } from '../db/repositories/run-context.ts';
 import type { StartableRun } from '../db/repositories/run-start.ts';
-import { openSecret } from '../db/repositories/secret.ts';
 import { findSourceAddress } from '../db/repositories/source-address.ts';
 import { advanceSourceRef, lockSourceRef } from '../db/repositories/source-ref.ts';
 import { buildRuleMatch } from '../domain/build.ts';
 import type { Config } from '../domain/config.ts';
 import { AppError, conflict } from '../domain/errors.ts';
-import { parseLogin } from '../domain/login.ts';
 import type { RunCause } from '../domain/record.ts';
 import { SourceError } from '../domain/source-error.ts';
 import type { RunSource } from '../domain/source.ts';
@@ -26,7 +24,7 @@ export interface StartBuildDeps {
   readonly secretBox: Pick<SecretBox, 'open'>;
   readonly git: Pick<Git, 'refResolve'>;
   readonly starter: Pick<RunStarter, 'start'>;
-  readonly config: Pick<Config, 'SLIPWAY_TIMINGS'>;
+  readonly config: Pick<Config, 'SLIPWAY_TIMINGS' | 'SLIPWAY_WAITING_BUILDS'>;
   readonly clock: Clock;
 }
 
@@ -42,7 +40,7 @@ export interface BuildRequest {
 /**
  * Builds what a rule's ref is now, by hand (docs/product.md, section 6, "Build button"). The same rule, ref and commit already
  * live: that run. Errors: 409 `build_rule.disabled`, `build_rule.needs_source`; 422 `build_rule.ref_not_matched`,
- * `build_rule.ref_required`; 404 `source.ref_not_found`; 503 `source.not_reachable`.
+ * `build_rule.ref_required`; 404 `source.ref_not_found`; 429 `build.queue_full`; 503 `source.not_reachable`.
  */
 export async function startBuild(deps: StartBuildDeps, request: BuildRequest): Promise<StartableRun> {
   const before = await getRunContext(deps.db, request.repositoryId);
@@ -75,8 +73,9 @@ async function insertBuildRun(
   };
   await lockSourceRef(trx, { repositoryId, ref, refType: source.refType });
   const orderNo = await advanceSourceRef(trx, { repositoryId, ref, refType: source.refType, tip: commit });
-  const { SLIPWAY_TIMINGS: timings } = deps.config;
-  const started = await insertSourceRun(trx, { context, rule, groups, source, cause, actor, orderNo, timings, at });
+  const { SLIPWAY_TIMINGS: timings, SLIPWAY_WAITING_BUILDS: queueLimit } = deps.config;
+  const start = { context, rule, groups, source, cause, actor, orderNo, timings, at, queueLimit };
+  const started = await insertSourceRun(trx, start);
   return started.run;
 }
 
@@ -127,10 +126,13 @@ async function resolveRef(
       'The repository is bound to no code, so there is nothing to build. Bind its source first.',
     );
   }
-  const credential = await openCredential(deps, address.credentialRef);
   const fullRef = `refs/${rule.ref.type === 'tag' ? 'tags' : 'heads'}/${ref}`;
   const signal = AbortSignal.timeout(resolveMs);
-  const commit = await deps.git.refResolve(address.url, fullRef, { credential, signal }).catch((error: unknown) => {
+  const resolve = async () => {
+    const credential = await deps.sourceLogins.git(address, { signal });
+    return deps.git.refResolve(address.url, fullRef, { credential, caCertificate: address.caCertificate, signal });
+  };
+  const commit = await resolve().catch((error: unknown) => {
     throw refusedBySource(error, { isTimedOut: signal.aborted });
   });
   if (commit !== undefined) return commit;
@@ -139,10 +141,6 @@ async function resolveRef(
     'source.ref_not_found',
     `The source has no ${rule.ref.type} "${ref}" now. Push it first, or choose another ref.`,
   );
-}
-
-async function openCredential({ db, secretBox }: StartBuildDeps, ref: string | null) {
-  return ref === null ? null : parseLogin(await openSecret(db, secretBox, ref));
 }
 
 /** The driver's named errors as the API's; whatever else it throws is a defect and thrown on. */

@@ -9,6 +9,7 @@ import {
   listUnstartedRuns,
   noteRunStarted,
 } from '../db/repositories/run-startable.ts';
+import { noteWorkerless } from './build-workers.ts';
 import { stopSuperseded } from './cancel-run.ts';
 import type { Clock } from './deps.ts';
 import type { Engine } from './engine.ts';
@@ -27,7 +28,8 @@ export interface RunStarter {
   start(run: StartableRun): Promise<void>;
   /**
    * Starts every queued run without a note that is older than 30 s; answers how many. Stops at the first failure. Also stops what gave
-   * way and still runs, and releases what waits behind nothing.
+   * way and still runs, releases what waits behind nothing, and
+   * says on Records which worker is missing.
    */
   sweep(): Promise<number>;
   /** Works on notices, and sweeps every 10 s, from now on. */
@@ -100,6 +102,7 @@ async function sweepOnce(deps: RunStarterDeps): Promise<number> {
     started += 1;
   }
   await tryStop(deps, {});
+  await noteWorkerless(deps);
   return started;
 }
 

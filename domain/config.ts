@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defaultTimings } from './chain.ts';
 import type { EgressPolicy, EgressServer } from './egress.ts';
 import { defaultRegions } from './instance.ts';
+import { limits } from './limits.ts';
 import { workerRoles } from './task-queues.ts';
 
 const list = (fallback: readonly string[]) =>
@@ -85,6 +86,8 @@ const environmentSchema = z.object({
     z.array(z.string().regex(/^(any|\d{1,5})$/, { message: 'must be ports, or any' })),
   ),
   SLIPWAY_EGRESS_HTTP: flag,
+  /** Builds of one namespace that may wait for a worker; past it starts by hand are refused and pushes wait in the inbox. */
+  SLIPWAY_WAITING_BUILDS: z.coerce.number().int().min(1).default(limits.waitingBuildsPerNamespace),
   SLIPWAY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
   /** Durations of the runs that this process starts. */
   SLIPWAY_TIMINGS: timings,

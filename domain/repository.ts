@@ -3,8 +3,17 @@ import { buildRuleSchema } from './build.ts';
 import { sourceBindingSchema } from './source.ts';
 
 const buildSettings = z
-  .strictObject({ autoBuild: z.boolean().default(true), noCache: z.boolean().default(false) })
-  .default({ autoBuild: true, noCache: false });
+  .strictObject({
+    autoBuild: z.boolean().default(true),
+    /** Builds on another region's workers and pushes here; null: the instance's own region. */
+    buildRegion: z
+      .string()
+      .regex(/^[a-z0-9-]{2,32}$/)
+      .nullable()
+      .default(null),
+    noCache: z.boolean().default(false),
+  })
+  .default({ autoBuild: true, buildRegion: null, noCache: false });
 
 /** What of a repository can change; its name is fixed, its source and rules have paths of their own (docs/product.md, section 4). */
 export const repositoryUpdateSchema = z.strictObject({

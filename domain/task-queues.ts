@@ -16,6 +16,10 @@ export function buildQueue(region: string, architecture: Architecture): string {
   return `slipway-build-${region}-${architecture.replaceAll('/', '-')}`;
 }
 
+/** A worker that builds says so this often, and counts as gone when it was silent for so long. */
+export const buildWorkerBeatMs = 10_000;
+export const buildWorkerLostMs = 45_000;
+
 /** What a worker process may do; `build` takes the queues of its own region and daemon. */
 export const workerRoles = ['chain', 'control', 'registry', 'source', 'build', 'scan', 'replicate', 'trigger'] as const;
 export type WorkerRole = (typeof workerRoles)[number];

@@ -145,7 +145,7 @@ async function addNamespace(
     ...toColumns(definition),
     created_at: clock(),
   });
-  return { ...row, instance: instance.name };
+  return { ...row, instance: instance.name, instance_region: instance.region };
 }
 
 function toColumns(definition: Omit<NamespaceDefinition, 'name'>) {

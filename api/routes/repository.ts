@@ -17,6 +17,7 @@ import { newId } from '../../db/new-id.ts';
 import { conflict } from '../../domain/errors.ts';
 import { repositorySchema, repositoryUpdateSchema } from '../../domain/repository.ts';
 import type { RepositoryChange, RepositoryDefinition } from '../../domain/repository.ts';
+import { requireBuilders, requireBuildRegion } from '../build-workers.ts';
 import type { ApiDeps } from '../deps.ts';
 import { deleteImages } from '../delete-images.ts';
 import { pageOf, pageQuery, toPage } from '../page.ts';
@@ -41,7 +42,11 @@ const repositoryAnswer = z
       .object({ sourceAccount: z.string(), codeNamespace: z.string(), codeRepository: z.string() })
       .nullable()
       .openapi({ description: 'null: a local repository, pushed to and never built.' }),
-    buildSettings: z.object({ autoBuild: z.boolean(), noCache: z.boolean() }),
+    buildSettings: z.object({
+      autoBuild: z.boolean(),
+      buildRegion: z.string().nullable().openapi({ description: "Whose workers build; null: the instance's own." }),
+      noCache: z.boolean(),
+    }),
     createdAt: z.iso.datetime(),
   })
   .openapi('Repository');
@@ -60,7 +65,7 @@ const example = {
   summary: 'The shop window',
   description: '',
   codeSource: null,
-  buildSettings: { autoBuild: true, noCache: false },
+  buildSettings: { autoBuild: true, buildRegion: null, noCache: false },
   createdAt: '2026-11-21T12:00:00.000Z',
 };
 const resource = 'repository/{instance}/{namespace}/{repository}';
@@ -165,7 +170,9 @@ export function repositoryRoutes(deps: RepositoryDeps) {
     .openapi(replace, async (c) => {
       const repository = await getRepository(db, c.req.valid('param').id);
       const namespace = await getNamespace(db, repository.namespace_id);
-      await updateRepository(db, repository.id, toColumns(namespace, c.req.valid('json')));
+      const change = c.req.valid('json');
+      await requireBuildRegion(deps, change.buildSettings.buildRegion);
+      await updateRepository(db, repository.id, toColumns(namespace, change));
       return c.json(toApiRepository(await getRepository(db, repository.id)), 200);
     })
     .openapi(remove, async (c) => {
@@ -192,6 +199,7 @@ async function createRepository(
   definition: RepositoryDefinition,
 ): Promise<{ id: string; buildRules: string[]; hook: Hook | null }> {
   const { codeSource: binding } = definition;
+  await requireBuilders(deps, { ownRegion: namespace.instance_region, ...definition });
   const account =
     binding === null
       ? null
@@ -230,6 +238,7 @@ function toColumns(
     description: definition.description,
     is_auto_build: definition.buildSettings.autoBuild,
     is_no_cache: definition.buildSettings.noCache,
+    build_region: definition.buildSettings.buildRegion,
   };
 }
 
@@ -261,7 +270,7 @@ function toApiRepository(row: RepositoryWithPlace): z.infer<typeof repositoryAns
     summary: row.summary,
     description: row.description,
     codeSource: toApiCodeSource(row),
-    buildSettings: { autoBuild: row.is_auto_build, noCache: row.is_no_cache },
+    buildSettings: { autoBuild: row.is_auto_build, buildRegion: row.build_region, noCache: row.is_no_cache },
     createdAt: row.created_at.toISOString(),
   };
 }

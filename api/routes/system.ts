@@ -29,10 +29,10 @@ const getLimits = route(
 );
 
 /** What the API is and how far it goes (docs/product.md, section 15). */
-export function systemRoutes() {
+export function systemRoutes({ config }: Pick<ApiDeps, 'config'>) {
   return newRoutes('request')
     .openapi(getVersion, (c) => c.json({ version }, 200))
-    .openapi(getLimits, (c) => c.json({ ...limits }, 200));
+    .openapi(getLimits, (c) => c.json({ ...limits, waitingBuildsPerNamespace: config.SLIPWAY_WAITING_BUILDS }, 200));
 }
 
 const healthSchema = z

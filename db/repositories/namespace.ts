@@ -11,6 +11,7 @@ import { definitionAt, placeUse } from './place-use.ts';
 /** A namespace with the instance it is in. */
 export interface NamespaceWithInstance extends NamespaceRow {
   readonly instance: string;
+  readonly instance_region: string;
 }
 
 /** Throws 409 `namespace.exists`, or `quota.exceeded` past the edition's number; reserved namespaces do not count. */
@@ -108,5 +109,5 @@ function withInstance(db: Database) {
     .selectFrom('namespace')
     .innerJoin('instance', 'instance.id', 'namespace.instance_id')
     .selectAll('namespace')
-    .select('instance.name as instance');
+    .select(['instance.name as instance', 'instance.region as instance_region']);
 }

