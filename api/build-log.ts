@@ -31,8 +31,11 @@ export interface ReadSegment {
 
 /** Reads stored logs. Segments never change, so each is fetched and unpacked once for all who read it at about the same time. */
 export interface LogReader {
-  /** The segments with lines after a line, in order; ends where the log ends now. No more than one is held per reader. */
-  segments(range: LogRange, options?: { readonly isKept: boolean }): AsyncGenerator<ReadSegment>;
+  /**
+   * The segments with lines after a line, in order; ends where the log ends now. Who means to read the whole log says `isScan`:
+   * then one is fetched ahead, and none is kept for others.
+   */
+  segments(range: LogRange, options?: { readonly isScan: boolean }): AsyncGenerator<ReadSegment>;
   /** The stored lines after a line, segment by segment. */
   lines(range: LogRange): AsyncGenerator<readonly LogLine[]>;
   /** At most `limit` lines after a line. */
@@ -73,21 +76,32 @@ export function createLogReader({ db, objectStore }: LogDeps): LogReader {
   }
 
   /** One fetch for all who ask meanwhile: it does not end because one of them left. */
-  function read(key: string, isKept: boolean): Promise<string> {
+  function read(key: string, isScan: boolean): Promise<string> {
     const found = kept.get(key);
     if (found !== undefined) return found;
     const content = fetchContent(key);
-    if (isKept) void keep(key, content);
+    if (!isScan) void keep(key, content);
     return content;
   }
 
-  async function* segments(range: LogRange, { isKept } = { isKept: true }): AsyncGenerator<ReadSegment> {
+  /** Begins to read what is asked for next; whether that went well is seen when it is asked for. */
+  function readAhead(segment: LogSegment | undefined): Promise<string> | undefined {
+    if (segment === undefined) return undefined;
+    const content = read(segment.object_key, true);
+    content.catch(() => undefined);
+    return content;
+  }
+
+  async function* segments(range: LogRange, { isScan } = { isScan: false }): AsyncGenerator<ReadSegment> {
     let { afterLine } = range;
     for (;;) {
       const found = await listLogSegments(db, { ...range, afterLine, limit: segmentsPerQuery });
-      for (const segment of found) {
+      let ahead: Promise<string> | undefined;
+      for (const [index, segment] of found.entries()) {
         range.signal.throwIfAborted();
-        yield { segment, content: await read(segment.object_key, isKept) };
+        const content = await (ahead ?? read(segment.object_key, isScan));
+        ahead = isScan ? readAhead(found[index + 1]) : undefined;
+        yield { segment, content };
         afterLine = segment.first_line + segment.lines - 1;
       }
       if (found.length < segmentsPerQuery) return;

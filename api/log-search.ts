@@ -26,7 +26,7 @@ export async function searchLog(reader: LogReader, search: LogSearch): Promise<L
   const deadline = performance.now() + searchMs;
   const matches = matcherOf(search);
   const items: LogLine[] = [];
-  for await (const read of reader.segments(search, { isKept: false })) {
+  for await (const read of reader.segments(search, { isScan: true })) {
     const { first_line: firstLine, lines } = read.segment;
     for (const line of matches(read)) {
       if (line.line <= search.afterLine) continue;

@@ -46,7 +46,7 @@ async function* rawChunks(
   const from = await findSegmentAtByte(db, { buildId, byte: start });
   let offset = from?.first_byte ?? 0;
   const afterLine = (from?.first_line ?? 1) - 1;
-  for await (const { segment, content } of reader.segments({ buildId, afterLine, signal }, { isKept: false })) {
+  for await (const { segment, content } of reader.segments({ buildId, afterLine, signal }, { isScan: true })) {
     const lines = parseLogSegment(content, segment.first_line);
     const bytes = Buffer.from(lines.map(({ text }) => `${text}\n`).join(''), 'utf8');
     const part = bytes.subarray(Math.max(0, start - offset), Math.max(0, end - offset));
