@@ -1,8 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import { ApplicationFailure } from '@temporalio/activity';
+import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { RepositoryRef } from '../domain/chain.ts';
-import { parseLogin } from '../domain/login.ts';
 import { SourceError } from '../domain/source-error.ts';
 import type { RunSource } from '../domain/source.ts';
 import type { Database } from '../db/database.ts';
@@ -13,6 +12,7 @@ import { openActivityLog, withLog, type BuildLog } from './build-log.ts';
 import type { ContextArchive } from './drivers/git-context.ts';
 import type { Git, GitCredential } from './drivers/git.ts';
 import type { ObjectStore } from './drivers/object-store.ts';
+import type { SourceLogins } from './drivers/source-logins.ts';
 import { heartbeating } from './heartbeat.ts';
 import { inWorkspace } from './workspace.ts';
 
@@ -20,7 +20,7 @@ export interface SourceDeps {
   readonly db: Database;
   readonly objectStore: Pick<ObjectStore, 'objectPut' | 'objectHead'>;
   readonly git: Pick<Git, 'commitClone' | 'contextArchive' | 'headBranch'>;
-  readonly openSecret: (ref: string) => Promise<string>;
+  readonly sourceLogins: Pick<SourceLogins, 'git'>;
   /** Folder for checkouts and contexts. */
   readonly workDir: string;
   readonly clock: () => Date;
@@ -52,6 +52,8 @@ export interface ClonedSource {
 }
 
 const cloneTimeoutMs = 5 * 60_000;
+/** A grant may have to be renewed at its host first; the activity's heartbeat comes later. */
+const loginMs = 25_000;
 const defaultBranchKeptMs = 60 * 60_000;
 
 /**
@@ -78,15 +80,17 @@ interface OpenedSource {
   readonly caCertificate: string | null;
 }
 
-async function openSource({ db, openSecret }: SourceDeps, { repository }: CloneSourceInput): Promise<OpenedSource> {
+async function openSource({ db, sourceLogins }: SourceDeps, { repository }: CloneSourceInput): Promise<OpenedSource> {
   const address = await findSourceAddress(db, repository.id);
   if (address === undefined) {
     const text = `The repository ${repository.namespace}/${repository.name} is no longer bound to any code. Bind a code source to it and push again.`;
     throw ApplicationFailure.nonRetryable(text, 'source.not_bound', { fault: 'user' });
   }
-  const { url, credentialRef, caCertificate } = address;
-  const credential = credentialRef === null ? null : parseLogin(await openSecret(credentialRef));
-  return { url, credential, caCertificate };
+  const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(loginMs)]);
+  const credential = await sourceLogins.git(address, { signal }).catch((error: unknown) => {
+    throw sourceFailure(error);
+  });
+  return { url: address.url, credential, caCertificate: address.caCertificate };
 }
 
 async function cloneContext(
@@ -148,9 +152,9 @@ function describeContext(directory: string, { files, sizeBytes }: ContextArchive
   return `Build context "${directory}": ${files} files, ${(sizeBytes / 1_000_000).toFixed(1)} MB`;
 }
 
-function sourceFailure(error: unknown, log: BuildLog): unknown {
+function sourceFailure(error: unknown, log?: BuildLog): unknown {
   if (!(error instanceof SourceError)) return error;
-  log.say('clone', `ERROR: ${error.message}`);
+  log?.say('clone', `ERROR: ${error.message}`);
   const details = { ...error.params, fault: error.isPermanent ? 'user' : 'system' };
   if (error.isPermanent) return ApplicationFailure.nonRetryable(error.message, error.code, details);
   return ApplicationFailure.create({ message: error.message, type: error.code, details: [details] });

@@ -39,6 +39,8 @@ export interface BuildDeps extends SourceDeps {
   readonly objectStore: Pick<ObjectStore, 'objectPut' | 'objectGet' | 'objectHead'>;
   readonly executor: Pick<BuildExecutor, 'lease'>;
   readonly registries: Pick<Registries, 'client' | 'login'>;
+  /** What build secrets hold. */
+  readonly openSecret: (ref: string) => Promise<string>;
 }
 
 export interface BuildImageInput extends SourceInput {

@@ -13,10 +13,10 @@ import { findSourceAddress } from '../db/repositories/source-address.ts';
 import { listSeenRefs } from '../db/repositories/source-ref.ts';
 import { buildRuleMatch } from '../domain/build.ts';
 import type { Reason } from '../domain/errors.ts';
-import { parseLogin } from '../domain/login.ts';
 import { compareRefs } from '../domain/reconcile.ts';
 import type { DifferingRef } from '../domain/reconcile.ts';
 import { SourceError } from '../domain/source-error.ts';
+import type { SourceLogins } from './drivers/source-logins.ts';
 import type { Git } from './drivers/git.ts';
 import { heartbeating } from './heartbeat.ts';
 import { inLanes } from './lanes.ts';
@@ -24,7 +24,7 @@ import { inLanes } from './lanes.ts';
 export interface ReconcileDeps {
   readonly db: Database;
   readonly git: Pick<Git, 'refsList'>;
-  readonly openSecret: (ref: string) => Promise<string>;
+  readonly sourceLogins: Pick<SourceLogins, 'git'>;
   readonly clock: () => Date;
 }
 
@@ -134,12 +134,12 @@ async function compareBinding(
   binding: ReconcilableBinding,
   signal: AbortSignal,
 ): Promise<readonly DifferingRef[]> {
-  const { db, git, openSecret, clock } = deps;
+  const { db, git, sourceLogins, clock } = deps;
   const repositoryId = binding.repository_id;
   const address = await findSourceAddress(db, repositoryId);
   if (address === undefined) return [];
-  const { url, caCertificate, credentialRef } = address;
-  const credential = credentialRef === null ? null : parseLogin(await openSecret(credentialRef));
+  const { url, caCertificate } = address;
+  const credential = await sourceLogins.git(address, { signal });
   // What was seen is read first: a push told of meanwhile then differs from it and is not touched.
   const seen = await listSeenRefs(db, repositoryId);
   const rules = await listAutoBuildRules(db, repositoryId);

@@ -5,10 +5,15 @@ import type { RegistryClient } from '../activities/drivers/registry.ts';
 import type { ObjectStore } from '../activities/drivers/object-store.ts';
 import type { RegistryTokens } from '../activities/drivers/registry-token.ts';
 import type { SecretBox } from '../activities/drivers/secret-box.ts';
+import type { GithubApps } from '../activities/drivers/github-app.ts';
+import type { SourceHosts } from '../activities/drivers/source-host.ts';
+import type { SourceLogins } from '../activities/drivers/source-logins.ts';
+import type { SourceOauth } from '../activities/drivers/source-oauth.ts';
 import type { Database } from '../db/database.ts';
 import type { Listener } from '../db/listener.ts';
 import type { Config } from '../domain/config.ts';
 import type { EgressPolicy } from '../domain/egress.ts';
+import type { SourceApps } from '../domain/source-apps.ts';
 import type { Engine } from './engine.ts';
 import type { Cursors } from './page.ts';
 import type { Readiness } from './routes/system.ts';
@@ -32,7 +37,13 @@ export interface ApiDeps {
   readonly egressPolicy: EgressPolicy;
   /** Every address of a host name; throws when it has none. */
   readonly resolveHost: (host: string) => Promise<readonly string[]>;
-  readonly git: Pick<Git, 'refResolve'>;
+  readonly git: Pick<Git, 'refResolve' | 'refsList' | 'treeList' | 'cloneTest'>;
+  readonly sourceHosts: SourceHosts;
+  readonly sourceLogins: SourceLogins;
+  readonly sourceOauth: Pick<SourceOauth, 'authorizationUrl' | 'codeExchange'>;
+  readonly githubApps: Pick<GithubApps, 'installationUrl' | 'installationIsOf'>;
+  /** What the administrator registered with source hosts. */
+  readonly sourceApps: SourceApps;
   readonly registries: InstanceRegistries;
   readonly engine: Engine;
   readonly starter: Pick<RunStarter, 'start'>;

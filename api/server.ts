@@ -24,6 +24,7 @@ import { startChannel } from '../db/repositories/run-concurrency.ts';
 import { openSecret } from '../db/repositories/secret.ts';
 import { ConfigInvalid, egressPolicyOf, readConfig } from '../domain/config.ts';
 import type { Config } from '../domain/config.ts';
+import { wireSourceAccess } from '../worker/source-access.ts';
 import { lazyConnection } from '../worker/temporal.ts';
 import { createApp } from './app.ts';
 import { sha256 } from './auth.ts';
@@ -31,9 +32,11 @@ import type { ApiDeps } from './deps.ts';
 import { createDispatcher } from './dispatch.ts';
 import { createEngine } from './engine.ts';
 import { createCursors } from './page.ts';
+import { createSourceTips } from './source-tips.ts';
 import { createRunStarter } from './start-run.ts';
 
 const healthCheckMs = 1_000;
+const sourceLoginMs = 30_000;
 /** Requests under way get this long after SIGTERM. */
 const drainMs = 5_000;
 
@@ -85,7 +88,28 @@ async function wire(config: Config, log: Logger) {
     namespace: config.SLIPWAY_TEMPORAL_NAMESPACE,
   });
   const starter = createRunStarter({ db, engine, listener, clock, log });
-  const dispatcher = createDispatcher({ db, starter, listener, timings: config.SLIPWAY_TIMINGS, clock, log });
+  const git = createGit({
+    path: process.env['PATH'] ?? '',
+    isHttpAllowed: egressPolicy.isHttpAllowed,
+    egressProxy: egressProxy.url,
+  });
+  const sourceAccess = await wireSourceAccess(config, { db, secretBox, clock });
+  const sourceTips = createSourceTips({
+    db,
+    git,
+    openLogin: (address) => sourceAccess.sourceLogins.git(address, { signal: AbortSignal.timeout(sourceLoginMs) }),
+    clock,
+    log,
+  });
+  const dispatcher = createDispatcher({
+    db,
+    starter,
+    listener,
+    sourceTips,
+    timings: config.SLIPWAY_TIMINGS,
+    clock,
+    log,
+  });
 
   /** Also makes the bucket, which the store may have lost with its disk. */
   const isStoreReachable = () => answers(objectStore.bucketEnsure({ signal: AbortSignal.timeout(healthCheckMs) }));
@@ -102,11 +126,8 @@ async function wire(config: Config, log: Logger) {
     registryTokens: createRegistryTokens({ key: tokenKey }),
     egressPolicy,
     resolveHost: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
-    git: createGit({
-      path: process.env['PATH'] ?? '',
-      isHttpAllowed: egressPolicy.isHttpAllowed,
-      egressProxy: egressProxy.url,
-    }),
+    git,
+    ...sourceAccess,
     registries: createRegistries({
       findInstance: (idOrName) => findInstance(db, idOrName),
       loginTokens,

@@ -1,4 +1,4 @@
-import type { SecretBox } from '../activities/drivers/secret-box.ts';
+import type { SourceLogins } from '../activities/drivers/source-logins.ts';
 import type { Git } from '../activities/drivers/git.ts';
 import type { Database, DatabaseTransaction } from '../db/database.ts';
 import { getRunContext } from '../db/repositories/run-context.ts';
@@ -10,18 +10,15 @@ import { buildRuleMatch } from '../domain/build.ts';
 import type { Config } from '../domain/config.ts';
 import { AppError, conflict } from '../domain/errors.ts';
 import type { RunCause } from '../domain/record.ts';
-import { SourceError } from '../domain/source-error.ts';
 import type { RunSource } from '../domain/source.ts';
+import { askSource } from './ask-source.ts';
 import type { Clock } from './deps.ts';
 import { insertSourceRun } from '../db/repositories/source-run.ts';
 import type { RunStarter } from './start-run.ts';
 
-/** A request may wait this long for the source host to say where a ref stands. */
-const resolveMs = 10_000;
-
 export interface StartBuildDeps {
   readonly db: Database;
-  readonly secretBox: Pick<SecretBox, 'open'>;
+  readonly sourceLogins: Pick<SourceLogins, 'git'>;
   readonly git: Pick<Git, 'refResolve'>;
   readonly starter: Pick<RunStarter, 'start'>;
   readonly config: Pick<Config, 'SLIPWAY_TIMINGS' | 'SLIPWAY_WAITING_BUILDS'>;
@@ -127,13 +124,10 @@ async function resolveRef(
     );
   }
   const fullRef = `refs/${rule.ref.type === 'tag' ? 'tags' : 'heads'}/${ref}`;
-  const signal = AbortSignal.timeout(resolveMs);
-  const resolve = async () => {
-    const credential = await deps.sourceLogins.git(address, { signal });
-    return deps.git.refResolve(address.url, fullRef, { credential, caCertificate: address.caCertificate, signal });
-  };
-  const commit = await resolve().catch((error: unknown) => {
-    throw refusedBySource(error, { isTimedOut: signal.aborted });
+  const commit = await askSource(deps, {
+    address,
+    unanswered: 'nothing was started',
+    question: (remote) => deps.git.refResolve(address.url, fullRef, remote),
   });
   if (commit !== undefined) return commit;
   throw new AppError(
@@ -141,17 +135,4 @@ async function resolveRef(
     'source.ref_not_found',
     `The source has no ${rule.ref.type} "${ref}" now. Push it first, or choose another ref.`,
   );
-}
-
-/** The driver's named errors as the API's; whatever else it throws is a defect and thrown on. */
-function refusedBySource(error: unknown, { isTimedOut }: { isTimedOut: boolean }): unknown {
-  if (isTimedOut || (error instanceof SourceError && !error.isPermanent)) {
-    return new AppError(
-      503,
-      'source.not_reachable',
-      'The source host did not say where the ref stands, so nothing was started. Try again in a moment; if it stays, check that the host is up.',
-      { cause: error, extra: { retryAfterSeconds: 10 } },
-    );
-  }
-  return error instanceof SourceError ? new AppError(409, error.code, error.message, { cause: error }) : error;
 }

@@ -33,8 +33,9 @@ export type OauthGrant = Readonly<z.infer<typeof oauthGrant>>;
 export const credentialKinds = ['login', 'token', 'oauth', 'installation'] as const;
 export type CredentialKind = (typeof credentialKinds)[number];
 
-/** What people gave, with its kind. */
-export function toSourceCredential(given: GivenCredential): SourceCredential {
+/** What people gave, with its kind; null where they gave none. */
+export function toSourceCredential(given: GivenCredential | null | undefined): HostSecret | null {
+  if (given === null || given === undefined) return null;
   return 'token' in given ? { kind: 'token', ...given } : { kind: 'login', ...given };
 }
 

@@ -1,8 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { sweepWorkspaces } from '../activities/workspace.ts';
-import { createSharedExecutor } from '../activities/drivers/build-executor.ts';
-import { createBuildkit } from '../activities/drivers/buildkit.ts';
 import { createEgress } from '../activities/drivers/egress.ts';
 import { startEgressProxy } from '../activities/drivers/egress-proxy.ts';
 import { createGit } from '../activities/drivers/git.ts';
@@ -23,7 +21,9 @@ import { openSecret } from '../db/repositories/secret.ts';
 import type { Architecture } from '../domain/build.ts';
 import { egressPolicyOf } from '../domain/config.ts';
 import type { WorkerConfig } from '../domain/config.ts';
+import { wireSourceAccess } from './source-access.ts';
 import { roleSlots } from '../domain/task-queues.ts';
+import { createExecutor } from './executor.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { createSchedules } from './schedules.ts';
 import type { Schedules } from './schedules.ts';
@@ -61,12 +61,7 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     tokenServer: config.SLIPWAY_TOKEN_URL ?? config.SLIPWAY_URL,
     dispatcher: egress.dispatcher,
   });
-  const executor = createSharedExecutor(
-    createBuildkit({
-      buildctl: config.SLIPWAY_TOOL_BUILDCTL ?? 'buildctl',
-      address: config.SLIPWAY_BUILDKIT_ADDRESS ?? 'unix:///run/buildkit/buildkitd.sock',
-    }),
-  );
+  const executor = await createExecutor({ config, db, policy, clock, log });
   const engine = lazyConnection(config);
   const schedules = createSchedules({ connection: engine, namespace: config.SLIPWAY_TEMPORAL_NAMESPACE });
   const activities = createActivities({
@@ -104,6 +99,7 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
       clock,
     }),
     secretBox,
+    ...(await wireSourceAccess(config, { db, secretBox, clock })),
     openSecret: (ref) => openSecret(db, secretBox, ref),
   });
   const hasBuildRole = config.SLIPWAY_WORKER_ROLES.includes('build');
@@ -115,7 +111,7 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     regions: hasBuildRole ? config.SLIPWAY_BUILD_REGIONS : [],
     platforms,
     slots: roleSlots.build,
-    isolation: 'shared',
+    isolation: config.SLIPWAY_BUILD_ISOLATION,
   });
   return {
     activities,

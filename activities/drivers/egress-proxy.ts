@@ -8,7 +8,7 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { bareHost, egressRefusal, EgressRefused } from '../../domain/egress.ts';
+import { bareHost, egressRefusal, EgressRefused, type EgressPolicy } from '../../domain/egress.ts';
 import { createEgressConnect, type EgressOptions } from './egress.ts';
 
 /** Silence after which a connection counts as lost. */
@@ -18,8 +18,8 @@ const refusedStatus = 451;
 const refusedWords = 'Refused by the egress rules';
 
 export interface EgressProxyOptions extends Pick<EgressOptions, 'policy' | 'connectTimeoutMs' | 'resolve'> {
-  /** Servers the administrator set up: their ports, and plain http to them, need not be among the allowed; addresses must. */
-  readonly isOwn?: (host: string) => boolean;
+  /** Servers the administrator set up, by `host[:port]`: `policy` says where they may be, but any port and plain http will do. */
+  readonly own?: { readonly isOwn: (host: string) => boolean; readonly policy: EgressPolicy };
 }
 
 /** The egress rules for programs that open their own connections: an HTTP proxy for sockets that somebody else accepts. */
@@ -80,10 +80,10 @@ export function createEgressRelay(options: Pick<EgressOptions, 'policy' | 'conne
 }
 
 function proxyServer(options: EgressProxyOptions): { readonly server: Server; readonly sockets: ReadonlySet<Duplex> } {
-  const way: Way = { ...options, connect: createEgressConnect(options) };
+  const ways = waysOut(options);
   const sockets = new Set<Duplex>();
   const server = createServer((request, response) => {
-    forward(request, response, way).catch((error: unknown) => refuse(response, error));
+    forward(request, response, ways).catch((error: unknown) => refuse(response, error));
   });
   server.on('connection', (socket) => {
     sockets.add(socket);
@@ -92,24 +92,34 @@ function proxyServer(options: EgressProxyOptions): { readonly server: Server; re
   server.on('connect', (request, socket, head) => {
     // A client that goes away while we connect raises here.
     socket.on('error', () => socket.destroy());
-    tunnel(request, { ...way, socket, head }).catch((error: unknown) => {
+    tunnel(request, { socket, head, ways }).catch((error: unknown) => {
       socket.end(`HTTP/1.1 ${statusOf(error)} ${wordsOf(error)}\r\nConnection: close\r\n\r\n`);
     });
   });
   return { server, sockets };
 }
 
-interface Way extends Pick<EgressProxyOptions, 'policy' | 'isOwn'> {
-  readonly connect: ReturnType<typeof createEgressConnect>;
+/** The checked way to a URL. @throws EgressRefused for one that may not be asked for */
+type WaysOut = (url: URL) => ReturnType<typeof createEgressConnect>;
+
+function waysOut({ own, ...usual }: EgressProxyOptions): WaysOut {
+  const connect = createEgressConnect(usual);
+  const ownPolicy: EgressPolicy = { ...(own?.policy ?? usual.policy), ports: 'any', isHttpAllowed: true };
+  const connectOwn = createEgressConnect({ ...usual, policy: ownPolicy });
+  return (url) => {
+    const isOwn = own?.isOwn(url.host) ?? false;
+    const refusal = egressRefusal(url, isOwn ? ownPolicy : usual.policy);
+    if (refusal !== undefined) throw new EgressRefused(refusal);
+    return isOwn ? connectOwn : connect;
+  };
 }
 
 async function tunnel(
   request: IncomingMessage,
-  { socket, head, ...way }: Way & { readonly socket: Duplex; readonly head: Buffer },
+  { socket, head, ways }: { readonly socket: Duplex; readonly head: Buffer; readonly ways: WaysOut },
 ): Promise<void> {
   const url = new URL(`https://${request.url ?? ''}`);
-  checkUrl(url, way);
-  const upstream = await way.connect({ host: bareHost(url), port: Number(url.port || 443) });
+  const upstream = await ways(url)({ host: bareHost(url), port: Number(url.port || 443) });
   socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
   upstream.write(head);
   join(socket, upstream);
@@ -125,10 +135,9 @@ function join(socket: Duplex, upstream: Socket): void {
   socket.pipe(upstream).pipe(socket);
 }
 
-async function forward(request: IncomingMessage, response: ServerResponse, way: Way): Promise<void> {
+async function forward(request: IncomingMessage, response: ServerResponse, ways: WaysOut): Promise<void> {
   const url = new URL(request.url ?? '');
-  checkUrl(url, way);
-  const upstream = await way.connect({ host: bareHost(url), port: Number(url.port || 80) });
+  const upstream = await ways(url)({ host: bareHost(url), port: Number(url.port || 80) });
   const { 'proxy-connection': _proxyConnection, ...headers } = request.headers;
   const forwarded = httpRequest(url, {
     method: request.method ?? 'GET',
@@ -145,13 +154,6 @@ async function forward(request: IncomingMessage, response: ServerResponse, way: 
   });
   response.once('close', () => forwarded.destroy());
   request.pipe(forwarded);
-}
-
-/** The form of the address; where it leads is checked by `connect`. */
-function checkUrl(url: URL, { policy, isOwn }: Pick<Way, 'policy' | 'isOwn'>): void {
-  const isFree = isOwn?.(url.host) ?? false;
-  const refusal = egressRefusal(url, isFree ? { ...policy, ports: 'any', isHttpAllowed: true } : policy);
-  if (refusal !== undefined) throw new EgressRefused(refusal);
 }
 
 function refuse(response: ServerResponse, error: unknown): void {

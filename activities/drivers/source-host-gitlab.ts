@@ -1,5 +1,5 @@
 import type { CommitState } from '../../domain/commit-status.ts';
-import { HostError } from './source-host-error.ts';
+import { HostError } from '../../domain/source-host-error.ts';
 import { hookDelete, hooksByUrl, hookUpsert, ifTaken } from './source-host-hook.ts';
 import type { HostRest } from './source-host-rest.ts';
 import type { CodePlace, SourceHostClient } from './source-host.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { HostError } from './source-host-error.ts';
+import { HostError } from '../../domain/source-host-error.ts';
 import type { HostRest } from './source-host-rest.ts';
 import type { HostCall } from './source-host.ts';
 

@@ -4,8 +4,8 @@ import { plainLine } from '../../domain/log-text.ts';
 import { maskText } from '../../domain/mask.ts';
 import { apiAuthorization } from '../../domain/source-credential.ts';
 import type { Egress, EgressResponse } from './egress.ts';
-import { HostError } from './source-host-error.ts';
-import type { HostErrorKind } from './source-host-error.ts';
+import { HostError } from '../../domain/source-host-error.ts';
+import type { HostErrorKind } from '../../domain/source-host-error.ts';
 import type { HostCall, HostClientInput } from './source-host.ts';
 
 const requestTimeoutMs = 10_000;

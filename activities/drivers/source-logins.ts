@@ -7,7 +7,7 @@ import { SourceError } from '../../domain/source-error.ts';
 import type { SourceHost } from '../../domain/source.ts';
 import type { GitCredential } from './git.ts';
 import type { GithubApps, InstallationToken } from './github-app.ts';
-import { HostError } from './source-host-error.ts';
+import { HostError } from '../../domain/source-host-error.ts';
 import type { SourceOauth } from './source-oauth.ts';
 
 /** Whose login is wanted. */

@@ -4,7 +4,7 @@ import { limits } from '../../domain/limits.ts';
 import type { OauthApp } from '../../domain/source-apps.ts';
 import type { OauthGrant } from '../../domain/source-credential.ts';
 import type { Egress } from './egress.ts';
-import { HostError } from './source-host-error.ts';
+import { HostError } from '../../domain/source-host-error.ts';
 import type { HostRestOptions } from './source-host-rest.ts';
 
 const requestTimeoutMs = 10_000;

@@ -20,9 +20,9 @@ const startSchema = z
     ref: z.string().min(1).max(255).optional().openapi({ description: 'Branch or tag without refs/…/.' }),
   })
   .openapi('StartBuild');
-const rebuildSchema = z
-  .strictObject({ architectures: z.literal('all').default('all') })
-  .openapi('Rebuild', { description: 'Which architectures to build again.' });
+const rebuildSchema = z.strictObject({ architectures: z.enum(['all', 'failed']).default('all') }).openapi('Rebuild', {
+  description: 'Which architectures to build again; with `failed` the others keep their digests.',
+});
 
 /** A body that may be left out altogether. */
 const optionalBody = <Schema extends z.ZodType>(schema: Schema) => ({ content: { 'application/json': { schema } } });
@@ -81,7 +81,10 @@ const startRebuild = route(
   },
 );
 
-type BuildDeps = Pick<ApiDeps, 'db' | 'config' | 'cursors' | 'clock' | 'engine' | 'secretBox' | 'git' | 'starter'>;
+type BuildDeps = Pick<
+  ApiDeps,
+  'db' | 'config' | 'cursors' | 'clock' | 'engine' | 'sourceLogins' | 'git' | 'starter' | 'registries'
+>;
 
 /** Builds and what starts and ends them (docs/product.md, sections 6 and 7). */
 export function buildRoutes(deps: BuildDeps) {
@@ -113,7 +116,9 @@ export function buildRoutes(deps: BuildDeps) {
       return c.json(toApiBuild(await getBuild(db, id)), 202);
     })
     .openapi(startRebuild, async (c) => {
-      const { build_id: id } = await rebuild(deps, { buildId: c.req.valid('param').id, actor: c.get('actor') });
+      const { architectures } = c.req.valid('json');
+      const request = { buildId: c.req.valid('param').id, actor: c.get('actor'), architectures };
+      const { build_id: id } = await rebuild(deps, request);
       c.header('location', `/v1/builds/${id}`);
       return c.json(toApiBuild(await getBuild(db, id ?? '')), 202);
     });

@@ -130,7 +130,7 @@ const cancel = route(
 
 type RecordDeps = Pick<
   ApiDeps,
-  'db' | 'config' | 'cursors' | 'clock' | 'engine' | 'secretBox' | 'git' | 'starter' | 'registries'
+  'db' | 'config' | 'cursors' | 'clock' | 'engine' | 'sourceLogins' | 'git' | 'starter' | 'registries'
 >;
 
 /** Runs and their Records (docs/product.md, section 12). */

@@ -12,11 +12,13 @@ import {
   updateRepository,
 } from '../../db/repositories/repository.ts';
 import type { RepositoryFilter, RepositoryWithPlace } from '../../db/repositories/repository.ts';
+import { findSourceBinding } from '../../db/repositories/source-binding.ts';
 import { deleteSecrets, listRepositorySecrets } from '../../db/repositories/secret.ts';
 import { newId } from '../../db/new-id.ts';
 import { conflict } from '../../domain/errors.ts';
 import { repositorySchema, repositoryUpdateSchema } from '../../domain/repository.ts';
 import type { RepositoryChange, RepositoryDefinition } from '../../domain/repository.ts';
+import { requireBuildSecrets } from '../build-secret.ts';
 import { requireBuilders, requireBuildRegion } from '../build-workers.ts';
 import type { ApiDeps } from '../deps.ts';
 import { deleteImages } from '../delete-images.ts';
@@ -24,7 +26,8 @@ import { pageOf, pageQuery, toPage } from '../page.ts';
 import type { Cursors } from '../page.ts';
 import { idParam, json, jsonBody, newRoutes, noContent, route } from '../route.ts';
 import { insertBinding, testSource } from '../source.ts';
-import type { Hook } from '../source.ts';
+import { installHook, removeHook } from '../source-webhook.ts';
+import type { Hook } from '../source-webhook.ts';
 import { hookAnswer } from './source.ts';
 
 const repositoryAnswer = z
@@ -144,7 +147,18 @@ const remove = route(
 
 type RepositoryDeps = Pick<
   ApiDeps,
-  'db' | 'clock' | 'config' | 'cursors' | 'secretBox' | 'git' | 'egressPolicy' | 'resolveHost' | 'registries'
+  | 'db'
+  | 'clock'
+  | 'config'
+  | 'cursors'
+  | 'log'
+  | 'secretBox'
+  | 'git'
+  | 'egressPolicy'
+  | 'resolveHost'
+  | 'registries'
+  | 'sourceHosts'
+  | 'sourceLogins'
 >;
 
 /** Repositories (docs/product.md, section 4). */
@@ -205,7 +219,7 @@ async function createRepository(
       ? null
       : await testSource(deps, { instanceId: namespace.instance_id, binding, pointer: '/codeSource' });
   const id = newId('crr');
-  return deps.db.transaction().execute(async (trx) => {
+  const { buildRules, bound } = await deps.db.transaction().execute(async (trx) => {
     await insertRepository(trx, namespace, {
       id,
       namespace_id: namespace.id,
@@ -213,7 +227,7 @@ async function createRepository(
       ...toColumns(namespace, definition),
       created_at: deps.clock(),
     });
-    const hook =
+    const bound =
       binding === null || account === null
         ? null
         : await insertBinding(trx, deps, { repositoryId: id, namespaceId: namespace.id, account, binding });
@@ -222,8 +236,10 @@ async function createRepository(
       definitions: definition.buildRules,
       at: deps.clock(),
     });
-    return { id, buildRules: rules.map((rule) => rule.id), hook };
+    return { buildRules: rules.map((rule) => rule.id), bound };
   });
+  const hook = bound === null ? null : await installHook(deps, bound.row, { newSecret: bound.secret });
+  return { id, buildRules, hook };
 }
 
 /** What is left out takes the namespace's default. */
@@ -251,6 +267,8 @@ async function removeRepository(deps: RepositoryDeps, repository: RepositoryWith
       `The repository "${repository.name}" is in use: ${use}. End or change that first.`,
     );
   await deleteImages(deps, await listDoomedRepositories(db, { id: repository.id }));
+  const binding = await findSourceBinding(db, repository.id);
+  if (binding !== undefined) await removeHook(deps, binding);
   await db.transaction().execute(async (trx) => {
     const secrets = await listRepositorySecrets(trx, repository.id);
     await deleteRepository(trx, repository.id);

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { getInstance } from '../../db/repositories/instance.ts';
-import { deleteSecrets, insertSecret } from '../../db/repositories/secret.ts';
+import { deleteSecrets } from '../../db/repositories/secret.ts';
 import {
   deleteSourceAccount,
   getSourceAccount,
@@ -12,14 +12,19 @@ import {
 import type { Database } from '../../db/database.ts';
 import { newId } from '../../db/new-id.ts';
 import type { SourceAccountRow } from '../../db/tables/source.ts';
-import { conflict } from '../../domain/errors.ts';
+import { conflict, invalidRequest } from '../../domain/errors.ts';
+import { credentialKinds, toSourceCredential } from '../../domain/source-credential.ts';
+import type { HostSecret } from '../../domain/source-credential.ts';
+import { SourceError } from '../../domain/source-error.ts';
 import { sourceAccountSchema, sourceHostNames } from '../../domain/source.ts';
 import type { SourceAccountDefinition } from '../../domain/source.ts';
 import type { ApiDeps } from '../deps.ts';
-import { checkUrl } from '../egress-check.ts';
 import { refuseChanged } from '../fixed-fields.ts';
 import { pageOf, pageQuery, toPage } from '../page.ts';
 import { idParam, instanceParam, json, jsonBody, newRoutes, noContent, route } from '../route.ts';
+import { checkCredential } from '../source.ts';
+import { checkPlace, sealCredential } from '../source-credential.ts';
+import type { HostPlace } from '../source-credential.ts';
 
 const accountAnswer = z
   .object({
@@ -27,7 +32,9 @@ const accountAnswer = z
     instance: z.string(),
     host: z.enum(sourceHostNames),
     baseUrl: z.url(),
-    hasCredential: z.boolean().openapi({ description: 'Whether a login is stored; it is never answered.' }),
+    caCertificate: z.string().nullable(),
+    hasCredential: z.boolean().openapi({ description: 'Whether a credential is stored; it is never answered.' }),
+    credentialKind: z.enum(credentialKinds).nullable(),
     createdAt: z.iso.datetime(),
   })
   .openapi('SourceAccount');
@@ -36,7 +43,9 @@ const example = {
   instance: 'hangzhou',
   host: 'github',
   baseUrl: 'https://github.com',
+  caCertificate: null,
   hasCredential: true,
+  credentialKind: 'token',
   createdAt: '2026-11-21T12:00:00.000Z',
 };
 const resource = 'instance/{instance}';
@@ -91,7 +100,10 @@ const remove = route(
     responses: { 204: noContent },
   },
 );
-type SourceAccountDeps = Pick<ApiDeps, 'db' | 'clock' | 'cursors' | 'secretBox' | 'egressPolicy' | 'resolveHost'>;
+type SourceAccountDeps = Pick<
+  ApiDeps,
+  'db' | 'clock' | 'cursors' | 'secretBox' | 'egressPolicy' | 'resolveHost' | 'sourceHosts'
+>;
 
 /** Source accounts (docs/product.md, section 5). */
 export function sourceAccountRoutes(deps: SourceAccountDeps) {
@@ -130,45 +142,67 @@ export function sourceAccountRoutes(deps: SourceAccountDeps) {
 async function createSourceAccount(
   deps: SourceAccountDeps,
   instanceId: string,
-  { host, baseUrl, credential }: SourceAccountDefinition,
+  definition: SourceAccountDefinition,
 ): Promise<SourceAccountRow> {
-  await checkUrl(deps, { url: baseUrl, pointer: '/baseUrl' });
+  const place = await checkPlace(deps, definition);
+  const credential = toSourceCredential(definition.credential);
+  await checkGiven(deps, place, credential);
   return deps.db.transaction().execute(async (trx) =>
     insertSourceAccount(trx, {
       id: newId('src'),
       instance_id: instanceId,
-      host,
-      base_url: baseUrl,
-      credential_ref: await sealCredential(trx, deps, { instanceId, credential }),
+      host: place.host,
+      base_url: place.baseUrl,
+      ca_certificate: place.caCertificate,
+      ...(await sealCredential(trx, deps, { instanceId, credential })),
       created_at: deps.clock(),
     }),
   );
-}
-
-function sealCredential(
-  trx: Database,
-  { secretBox }: SourceAccountDeps,
-  { instanceId, credential }: { instanceId: string; credential: SourceAccountDefinition['credential'] },
-): Promise<string | null> {
-  if (credential === null || credential === undefined) return Promise.resolve(null);
-  return insertSecret(trx, secretBox, { ownerId: instanceId, kind: 'source', value: JSON.stringify(credential) });
 }
 
 /** An omitted credential stays, `null` clears it. */
 async function changeSourceAccount(
   deps: SourceAccountDeps,
   account: SourceAccountRow,
-  { host, baseUrl, credential }: SourceAccountDefinition,
+  definition: SourceAccountDefinition,
 ): Promise<SourceAccountRow> {
-  refuseChanged('source', [{ field: 'host', now: account.host, asked: host }]);
-  await checkUrl(deps, { url: baseUrl, pointer: '/baseUrl' });
+  refuseChanged('source', [{ field: 'host', now: account.host, asked: definition.host }]);
+  const place = await checkPlace(deps, definition);
+  const columns = { base_url: place.baseUrl, ca_certificate: place.caCertificate };
+  if (definition.credential === undefined) {
+    refuseElsewhere(account, place);
+    return updateSourceAccount(deps.db, account.id, columns);
+  }
+  const credential = toSourceCredential(definition.credential);
+  await checkGiven(deps, place, credential);
   return deps.db.transaction().execute(async (trx) => {
-    if (credential === undefined) return updateSourceAccount(trx, account.id, { base_url: baseUrl });
-    const credentialRef = await sealCredential(trx, deps, { instanceId: account.instance_id, credential });
-    const changed = await updateSourceAccount(trx, account.id, { base_url: baseUrl, credential_ref: credentialRef });
+    const sealed = await sealCredential(trx, deps, { instanceId: account.instance_id, credential });
+    const changed = await updateSourceAccount(trx, account.id, { ...columns, ...sealed });
     if (account.credential_ref !== null) await deleteSecrets(trx, [account.credential_ref]);
     return changed;
   });
+}
+
+/** A host may say at once that it does not take the credential; one that is away is asked again when something is bound. */
+async function checkGiven(deps: SourceAccountDeps, place: HostPlace, credential: HostSecret | null): Promise<void> {
+  try {
+    await checkCredential(deps, place, credential);
+  } catch (error) {
+    if (!(error instanceof SourceError)) throw error;
+    throw invalidRequest([{ pointer: '/credential', code: error.code, message: error.message }]);
+  }
+}
+
+/** A stored credential is never shown to another host than the one it was given for. */
+function refuseElsewhere(account: SourceAccountRow, { baseUrl }: HostPlace): void {
+  if (account.credential_ref === null || new URL(account.base_url).origin === new URL(baseUrl).origin) return;
+  throw invalidRequest([
+    {
+      pointer: '/credential',
+      code: 'source.credential_needed',
+      message: 'The address is that of another host, and the stored credential was given for this one. Enter it again.',
+    },
+  ]);
 }
 
 async function removeSourceAccount(db: Database, account: SourceAccountRow): Promise<void> {
@@ -190,7 +224,9 @@ function toApiAccount(row: SourceAccountRow, instance: string): z.infer<typeof a
     instance,
     host: row.host,
     baseUrl: row.base_url,
+    caCertificate: row.ca_certificate,
     hasCredential: row.credential_ref !== null,
+    credentialKind: row.credential_kind,
     createdAt: row.created_at.toISOString(),
   };
 }

@@ -3,6 +3,7 @@ import { getRepository } from '../../db/repositories/repository.ts';
 import type { RepositoryWithPlace } from '../../db/repositories/repository.ts';
 import { deleteSecrets, insertSecret } from '../../db/repositories/secret.ts';
 import { getSourceAccount } from '../../db/repositories/source-account.ts';
+import { accessOf } from '../../db/repositories/source-address.ts';
 import {
   deleteSourceBinding,
   findLastSourceEvent,
@@ -11,22 +12,24 @@ import {
   rotateHookSecret,
   updateSourceBinding,
 } from '../../db/repositories/source-binding.ts';
-import type { Database } from '../../db/database.ts';
-import type { SourceBindingRow } from '../../db/tables/source.ts';
+import type { SourceAccountRow, SourceBindingRow } from '../../db/tables/source.ts';
 import { limits } from '../../domain/limits.ts';
 import { cloneUrl, sourceBindingSchema } from '../../domain/source.ts';
 import type { SourceBindingDefinition } from '../../domain/source.ts';
 import type { ApiDeps } from '../deps.ts';
 import { idParam, json, jsonBody, newRoutes, noContent, route } from '../route.ts';
-import { hookOf, insertBinding, newSigningSecret, testSource } from '../source.ts';
-import type { Hook } from '../source.ts';
+import { reasonSchema } from '../shapes.ts';
+import { insertBinding, newSigningSecret, testSource } from '../source.ts';
+import { hookOf, installHook, removeHook } from '../source-webhook.ts';
+import type { Hook } from '../source-webhook.ts';
 
 export const hookAnswer = z
   .object({
     url: z.url(),
     secret: z.string().nullable().openapi({ description: 'Shown once, when it was made; null afterwards.' }),
-    installed: z.boolean(),
-    instructions: z.string(),
+    installed: z.boolean().openapi({ description: 'Whether Slipway installed it at the host.' }),
+    issue: reasonSchema.nullable().openapi({ description: 'Why it did not; `source.hook_not_installed`.' }),
+    instructions: z.string().openapi({ description: 'How to add it by hand.' }),
   })
   .openapi('Hook');
 const bindingAnswer = z
@@ -36,6 +39,11 @@ const bindingAnswer = z
     codeRepository: z.string(),
     cloneUrl: z.url(),
     hook: hookAnswer,
+    commitStatus: z.object({
+      enabled: z.boolean(),
+      issue: reasonSchema.nullable().openapi({ description: 'Why commits get no status; binding again tries anew.' }),
+    }),
+    issue: reasonSchema.nullable().openapi({ description: 'Why the source could not be read when it was last tried.' }),
     lastEvent: z
       .object({
         id: z.int(),
@@ -57,9 +65,12 @@ const bindingExample = {
   hook: {
     url: 'https://slipway.example.com/hooks/4f0b…',
     secret: 'whsec_…',
-    installed: false,
+    installed: true,
+    issue: null,
     instructions: 'In the …',
   },
+  commitStatus: { enabled: true, issue: null },
+  issue: null,
   lastEvent: null,
   createdAt: '2026-11-21T12:00:00.000Z',
 };
@@ -80,7 +91,7 @@ const putBinding = route(
   {
     method: 'put',
     path: '/repositories/{id}/source-binding',
-    summary: 'Bind a repository to code, after a test clone',
+    summary: 'Bind a repository to code, after a test clone, and install the webhook where the credential allows it',
     request: { params: idParam, body: jsonBody(sourceBindingSchema) },
     responses: { 200: json(bindingAnswer, 'Bound; the secret of a new hook is shown this once.') },
   },
@@ -90,7 +101,7 @@ const removeBinding = route(
   {
     method: 'delete',
     path: '/repositories/{id}/source-binding',
-    summary: 'Unbind a repository; its build rules stay and rest',
+    summary: 'Unbind a repository and remove its webhook; its build rules stay and rest',
     request: { params: idParam },
     responses: { 204: noContent },
   },
@@ -100,13 +111,25 @@ const rotateSecret = route(
   {
     method: 'post',
     path: '/repositories/{id}/source-binding/rotate-secret',
-    summary: 'Make a new hook secret; the old one is taken for 24 more hours',
+    summary: 'Make a new hook secret, at the host too; the old one is taken for 24 more hours',
     request: { params: idParam },
     responses: { 200: json(hookAnswer, 'The hook with its new secret, shown this once.') },
   },
 );
 
-type SourceDeps = Pick<ApiDeps, 'db' | 'clock' | 'config' | 'secretBox' | 'git' | 'egressPolicy' | 'resolveHost'>;
+type SourceDeps = Pick<
+  ApiDeps,
+  | 'db'
+  | 'clock'
+  | 'config'
+  | 'log'
+  | 'secretBox'
+  | 'git'
+  | 'egressPolicy'
+  | 'resolveHost'
+  | 'sourceHosts'
+  | 'sourceLogins'
+>;
 
 /** Source bindings (docs/product.md, section 5). */
 export function sourceRoutes(deps: SourceDeps) {
@@ -123,7 +146,7 @@ export function sourceRoutes(deps: SourceDeps) {
     })
     .openapi(removeBinding, async (c) => {
       const repository = await getRepository(db, c.req.valid('param').id);
-      await unbindSource(db, await getSourceBinding(db, repository.id));
+      await unbindSource(deps, await getSourceBinding(db, repository.id));
       return c.body(null, 204);
     })
     .openapi(rotateSecret, async (c) => {
@@ -132,28 +155,49 @@ export function sourceRoutes(deps: SourceDeps) {
     });
 }
 
-/** Binds or rebinds; a hook that stands already keeps its address and secret. */
+/** Binds or rebinds; a hook keeps its address and secret, and leaves the place it was at. */
 async function bindSource(
   deps: SourceDeps,
   repository: RepositoryWithPlace,
   binding: SourceBindingDefinition,
-): Promise<Hook | undefined> {
+): Promise<Hook> {
   const account = await testSource(deps, { instanceId: repository.instance_id, binding, pointer: '' });
+  const before = await findSourceBinding(deps.db, repository.id);
+  if (before !== undefined && !isSamePlace(before, { account, binding })) await removeHook(deps, before);
+  const { row, secret } = await storeBinding(deps, repository, { account, binding });
+  return installHook(deps, row, { newSecret: secret });
+}
+
+function isSamePlace(
+  row: SourceBindingRow,
+  { account, binding }: { account: SourceAccountRow; binding: SourceBindingDefinition },
+): boolean {
+  const isSameCode =
+    row.code_namespace === binding.codeNamespace &&
+    row.code_repository === binding.codeRepository.replace(/\.git$/, '');
+  return row.source_account_id === account.id && isSameCode;
+}
+
+function storeBinding(
+  deps: SourceDeps,
+  { id: repositoryId, namespace_id: namespaceId }: RepositoryWithPlace,
+  { account, binding }: { account: SourceAccountRow; binding: SourceBindingDefinition },
+): Promise<{ row: SourceBindingRow; secret: string | null }> {
   return deps.db.transaction().execute(async (trx) => {
-    const { id: repositoryId, namespace_id: namespaceId } = repository;
     if ((await findSourceBinding(trx, repositoryId)) === undefined)
       return insertBinding(trx, deps, { repositoryId, namespaceId, account, binding });
-    await updateSourceBinding(trx, repositoryId, {
+    const row = await updateSourceBinding(trx, repositoryId, {
       source_account_id: account.id,
       code_namespace: binding.codeNamespace,
-      code_repository: binding.codeRepository,
+      code_repository: binding.codeRepository.replace(/\.git$/, ''),
     });
-    return undefined;
+    return { row, secret: null };
   });
 }
 
-async function unbindSource(db: Database, binding: SourceBindingRow): Promise<void> {
-  await db.transaction().execute(async (trx) => {
+async function unbindSource(deps: SourceDeps, binding: SourceBindingRow): Promise<void> {
+  await removeHook(deps, binding);
+  await deps.db.transaction().execute(async (trx) => {
     await deleteSourceBinding(trx, binding.repository_id);
     await deleteSecrets(
       trx,
@@ -168,15 +212,15 @@ async function newHookSecret(
   binding: SourceBindingRow,
 ): Promise<Hook> {
   const secret = newSigningSecret();
-  const account = await getSourceAccount(deps.db, binding.source_account_id);
-  await deps.db.transaction().execute(async (trx) => {
+  const rotated = await deps.db.transaction().execute(async (trx) => {
     const owner = { ownerId: repository.namespace_id, kind: 'hook' as const, value: secret };
     const previousUntil = new Date(deps.clock().getTime() + limits.secretRotationMs);
     const secretRef = await insertSecret(trx, deps.secretBox, owner);
-    await rotateHookSecret(trx, binding, { secretRef, previousUntil });
+    const row = await rotateHookSecret(trx, binding, { secretRef, previousUntil });
     if (binding.previous_hook_secret_ref !== null) await deleteSecrets(trx, [binding.previous_hook_secret_ref]);
+    return row;
   });
-  return hookOf(deps, { hookId: binding.hook_id, host: account.host, secret });
+  return installHook(deps, rotated, { newSecret: secret });
 }
 
 async function toApiBinding(
@@ -184,14 +228,19 @@ async function toApiBinding(
   row: SourceBindingRow,
   newHook?: Hook,
 ): Promise<z.infer<typeof bindingAnswer>> {
-  const account = await getSourceAccount(deps.db, row.source_account_id);
+  const access = accessOf(await getSourceAccount(deps.db, row.source_account_id));
   const last = await findLastSourceEvent(deps.db, row.hook_id);
   const code = { codeNamespace: row.code_namespace, codeRepository: row.code_repository };
   return {
     sourceAccount: row.source_account_id,
     ...code,
-    cloneUrl: cloneUrl({ host: account.host, baseUrl: account.base_url }, code),
-    hook: newHook ?? hookOf(deps, { hookId: row.hook_id, host: account.host, secret: null }),
+    cloneUrl: cloneUrl(access, code),
+    hook: newHook ?? hookOf(deps, { binding: row, access, secret: null }),
+    commitStatus: {
+      enabled: access.host !== 'git' && access.credentialRef !== null && row.status_issue === null,
+      issue: row.status_issue,
+    },
+    issue: row.reconcile_error,
     lastEvent:
       last === undefined
         ? null

@@ -1,4 +1,5 @@
 import { notFound } from '../../domain/errors.ts';
+import type { Reason } from '../../domain/errors.ts';
 import type { Database } from '../database.ts';
 import { forgetRefs } from './source-ref.ts';
 import type { InboxRow, NewSourceBinding, SourceBindingRow } from '../tables/source.ts';
@@ -38,6 +39,19 @@ export async function updateSourceBinding(
     .where('repository_id', '=', repositoryId)
     .returningAll()
     .executeTakeFirstOrThrow();
+}
+
+/** Notes the host's id of the binding's hook, or why it could not be installed. Commits get statuses again. */
+export async function setHookState(
+  db: Database,
+  repositoryId: string,
+  { hookRef, issue }: { hookRef: string | null; issue: Reason | null },
+): Promise<void> {
+  await db
+    .updateTable('source_binding')
+    .set({ hook_ref: hookRef, hook_issue: issue === null ? null : JSON.stringify(issue), status_issue: null })
+    .where('repository_id', '=', repositoryId)
+    .execute();
 }
 
 /** Puts a new hook secret in place; deliveries signed with the old one are taken until `previousUntil`. */

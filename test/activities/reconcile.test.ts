@@ -8,6 +8,7 @@ import { createSecretBox } from '../../activities/drivers/secret-box.ts';
 import { insertInbox } from '../../db/repositories/inbox.ts';
 import { updateSourceBinding } from '../../db/repositories/source-binding.ts';
 import { SourceError } from '../../domain/source-error.ts';
+import { storedLogins } from '../support/source-logins.ts';
 import { createTestDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { runActivity } from '../support/run-activity.ts';
@@ -48,7 +49,7 @@ function reconciler(refs: Readonly<Record<string, string>> | Error) {
       return { ref: rest.join('/'), refType: kind === 'tags' ? 'tag' : 'branch', commit, objectId: commit } as const;
     });
   });
-  const deps = { db, git: { refsList }, openSecret: async () => '', clock: () => new Date((now += 1)) };
+  const deps = { db, git: { refsList }, sourceLogins: storedLogins(async () => ''), clock: () => new Date((now += 1)) };
   const { reconcileSources } = createReconcileActivities(deps);
   return {
     refsList,

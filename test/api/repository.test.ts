@@ -44,9 +44,8 @@ describe('repositories', () => {
     });
     expect(textAt(created, 'hook.url')).toMatch(/^http:\/\/127\.0\.0\.1:8080\/hooks\/[A-Za-z0-9_-]{22}$/);
     expect(textAt(created, 'hook.secret')).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
-    expect(vi.mocked(api.deps.git.refResolve)).toHaveBeenLastCalledWith(
+    expect(vi.mocked(api.deps.git.cloneTest)).toHaveBeenLastCalledWith(
       'http://127.0.0.1:7000/acme/web.git',
-      'HEAD',
       expect.objectContaining({ credential: { username: 'ci', password: 'canary-git' } }),
     );
     const rules = await api.call('GET', `/v1/repositories/${textAt(created, 'id')}/build-rules`);
@@ -116,7 +115,7 @@ describe('repositories', () => {
   });
 
   it('are not made when the test clone fails, and the host says why', async () => {
-    vi.mocked(api.deps.git.refResolve).mockRejectedValueOnce(
+    vi.mocked(api.deps.git.cloneTest).mockRejectedValueOnce(
       new SourceError('source.not_authorized', 'The source host refuses this login. Check it.'),
     );
     const refused = await api.call('POST', `/v1/namespaces/${shop}/repositories`, {
@@ -126,7 +125,7 @@ describe('repositories', () => {
       detail: 'The source host refuses this login. Check it.',
       errors: [{ pointer: '/codeSource/codeRepository', code: 'source.not_authorized' }],
     });
-    vi.mocked(api.deps.git.refResolve).mockRejectedValueOnce(new Error('aborted'));
+    vi.mocked(api.deps.git.cloneTest).mockRejectedValueOnce(new Error('aborted'));
     const silent = await api.call('POST', `/v1/namespaces/${shop}/repositories`, {
       body: { name: 'refused', codeSource: code() },
     });

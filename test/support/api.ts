@@ -7,12 +7,16 @@ import type { RegistryClient } from '../../activities/drivers/registry.ts';
 import { createRegistryTokens } from '../../activities/drivers/registry-token.ts';
 import { createSecretBox } from '../../activities/drivers/secret-box.ts';
 import { parseTokenKey } from '../../activities/drivers/token-key.ts';
+import type { SourceHostClient } from '../../activities/drivers/source-host.ts';
 import { createApp } from '../../api/app.ts';
 import type { ApiDeps } from '../../api/deps.ts';
 import { createCursors } from '../../api/page.ts';
+import { openSecret } from '../../db/repositories/secret.ts';
 import { readConfig } from '../../domain/config.ts';
+import { noSourceApps } from '../../domain/source-apps.ts';
 import { createTestDatabase } from './database.ts';
 import { createMemoryObjects } from './memory-objects.ts';
+import { storedLogins } from './source-logins.ts';
 
 export const adminToken = 'test-administrator-token';
 
@@ -50,7 +54,17 @@ export function testDeps({ db, ...overrides }: Partial<ApiDeps> & Pick<ApiDeps, 
     registryTokens: createRegistryTokens({ key, clock: overrides.clock ?? (() => new Date('2026-11-21T12:00:00Z')) }),
     egressPolicy: { allow: ['external', 'loopback'], denied: [], ports: 'any', isHttpAllowed: true },
     resolveHost: vi.fn<ApiDeps['resolveHost']>(async () => ['93.184.216.34']),
-    git: { refResolve: vi.fn<ApiDeps['git']['refResolve']>(async () => undefined) },
+    git: {
+      refResolve: vi.fn<ApiDeps['git']['refResolve']>(async () => undefined),
+      refsList: vi.fn<ApiDeps['git']['refsList']>(async () => []),
+      treeList: vi.fn<ApiDeps['git']['treeList']>(async () => []),
+      cloneTest: vi.fn<ApiDeps['git']['cloneTest']>(async () => {}),
+    },
+    sourceHosts: { client: vi.fn<ApiDeps['sourceHosts']['client']>(() => willingHost()) },
+    sourceLogins: storedLogins((ref) => openSecret(db, secretBox, ref)),
+    sourceOauth: { authorizationUrl: unexpected, codeExchange: unexpected },
+    githubApps: { installationUrl: () => '', installationIsOf: unexpected },
+    sourceApps: noSourceApps,
     registries: { client: vi.fn<ApiDeps['registries']['client']>(async () => emptyRegistry()) },
     engine: {
       startRun: vi.fn<ApiDeps['engine']['startRun']>(async () => ({ workflowRunId: 'engine-run' })),
@@ -68,9 +82,21 @@ export function testDeps({ db, ...overrides }: Partial<ApiDeps> & Pick<ApiDeps, 
   };
 }
 
+const unexpected = () => Promise.reject(new Error('not expected in this test'));
+
+/** A source host that takes every credential and every hook. */
+function willingHost(): SourceHostClient {
+  return {
+    credentialCheck: async () => {},
+    hookInstall: async () => 'hook-1',
+    hookRemove: async () => {},
+    statusSet: async () => {},
+    deliveries: null,
+  };
+}
+
 /** A registry that holds nothing; what a test does not expect fails. */
 function emptyRegistry(): RegistryClient {
-  const unexpected = () => Promise.reject(new Error('not expected of the registry in this test'));
   return {
     host: '127.0.0.1:5000',
     ping: async () => {},

@@ -19,6 +19,7 @@ import type { Database } from '../../db/database.ts';
 import { parseLogSegment } from '../../domain/log-line.ts';
 import { registryClient, scriptedRegistry } from './registry-client.ts';
 import { runActivity } from './run-activity.ts';
+import { storedLogins } from './source-logins.ts';
 import { seedBuild, type SeededBuild } from './seed-build.ts';
 
 export const context = Buffer.from('the context');
@@ -96,6 +97,7 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
       lease: async () => ({ buildkit: { imageBuild }, oomKills, release }),
     },
     openSecret,
+    sourceLogins: storedLogins(openSecret),
     registries: {
       client: async () => client,
       login,
