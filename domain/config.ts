@@ -16,6 +16,8 @@ const address = z
   .string()
   .min(1)
   .regex(/^[^\s:/]+:\d{1,5}$/, { message: 'must be host:port' });
+const egressPorts = (fallback: readonly string[]) =>
+  list(fallback).pipe(z.array(z.string().regex(/^(any|\d{1,5})$/, { message: 'must be ports, or any' })));
 const flag = z
   .enum(['true', 'false'])
   .default('false')
@@ -82,10 +84,10 @@ const environmentSchema = z.object({
   SLIPWAY_REGIONS: list(defaultRegions),
   /** What outgoing calls may reach: external, private, loopback, CIDR, host globs. */
   SLIPWAY_EGRESS_ALLOW: list(['external']),
-  SLIPWAY_EGRESS_PORTS: list(['443', '8443']).pipe(
-    z.array(z.string().regex(/^(any|\d{1,5})$/, { message: 'must be ports, or any' })),
-  ),
+  SLIPWAY_EGRESS_PORTS: egressPorts(['443', '8443']),
   SLIPWAY_EGRESS_HTTP: flag,
+  /** Networks (CIDR) of the proxies before the API: only theirs is the word of X-Forwarded-For believed. */
+  SLIPWAY_TRUSTED_PROXIES: list([]).pipe(z.array(z.union([z.cidrv4(), z.cidrv6()]))),
   /** Builds of one namespace that may wait for a worker; past it starts by hand are refused and pushes wait in the inbox. */
   SLIPWAY_WAITING_BUILDS: z.coerce.number().int().min(1).default(limits.waitingBuildsPerNamespace),
   SLIPWAY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
@@ -99,7 +101,21 @@ const workerSchema = environmentSchema.extend({
   SLIPWAY_WORKER_ROLES: list(workerRoles).pipe(z.array(z.enum(workerRoles)).min(1)),
   /** Regions whose builds this worker takes. */
   SLIPWAY_BUILD_REGIONS: list([]),
-  SLIPWAY_BUILDKIT_ADDRESS: z.string().min(1).optional(),
+  /**
+   * What keeps builds apart (docs/isolation.md): `namespace`, daemons of this worker's own, or `shared`, the one at
+   * SLIPWAY_BUILDKIT_ADDRESS.
+   */
+  SLIPWAY_BUILD_ISOLATION: z.enum(['namespace', 'shared']).default('shared'),
+  SLIPWAY_BUILDKIT_ADDRESS: z.string().min(1).default('unix:///run/buildkit/buildkitd.sock'),
+  /** Folder of the daemons' caches, this worker's alone; with the isolation `namespace`. */
+  SLIPWAY_BUILD_DIR: z.string().min(1).default('/var/lib/slipway/buildkit'),
+  /** Builds, each with a daemon, that this worker runs at once. */
+  SLIPWAY_BUILD_DAEMONS: z.coerce.number().int().min(1).max(100).default(10),
+  /** After this time without a build a daemon is stopped. */
+  SLIPWAY_BUILD_IDLE_MS: z.coerce.number().int().min(0).default(300_000),
+  /** What the steps of a build may reach, in the words of SLIPWAY_EGRESS_ALLOW; package archives are often plain http. */
+  SLIPWAY_BUILD_EGRESS_ALLOW: list(['external']),
+  SLIPWAY_BUILD_EGRESS_PORTS: egressPorts(['80', '443', '8443']),
   /** Registry repository of a Trivy database, such as an own mirror; without it the cache folder's database is used as it is. */
   SLIPWAY_TRIVY_DB_REPOSITORY: z.string().min(1).optional(),
   SLIPWAY_TRIVY_CACHE_DIR: z.string().min(1),
@@ -109,6 +125,9 @@ const workerSchema = environmentSchema.extend({
   SLIPWAY_WORK_DIR: z.string().min(1),
   SLIPWAY_TOOL_TRIVY: z.string().optional(),
   SLIPWAY_TOOL_BUILDCTL: z.string().optional(),
+  SLIPWAY_TOOL_BUILDKITD: z.string().optional(),
+  /** Folder of the CNI plug-ins that give steps their networks. */
+  SLIPWAY_CNI_DIR: z.string().min(1).default('/usr/lib/cni'),
 });
 
 export type Config = Readonly<z.infer<typeof environmentSchema>>;
@@ -142,7 +161,6 @@ function read<Schema extends z.ZodType>(schema: Schema, env: Environment): z.out
 
 /** Where outgoing calls may go; our own PostgreSQL, Temporal and object store never. */
 export function egressPolicyOf(config: Config): EgressPolicy {
-  const ports = config.SLIPWAY_EGRESS_PORTS;
   return {
     allow: config.SLIPWAY_EGRESS_ALLOW,
     denied: [
@@ -150,9 +168,23 @@ export function egressPolicyOf(config: Config): EgressPolicy {
       serverOf(`tcp://${config.SLIPWAY_TEMPORAL_ADDRESS}`, 7233),
       serverOf(config.SLIPWAY_OBJECT_STORE_ENDPOINT, 443),
     ],
-    ports: ports.includes('any') ? 'any' : ports.map(Number),
+    ports: portsOf(config.SLIPWAY_EGRESS_PORTS),
     isHttpAllowed: config.SLIPWAY_EGRESS_HTTP,
   };
+}
+
+/** Where builds may go: what others wrote runs in them, so they get rules of their own. */
+export function buildEgressPolicyOf(config: WorkerConfig): EgressPolicy {
+  return {
+    allow: config.SLIPWAY_BUILD_EGRESS_ALLOW,
+    denied: egressPolicyOf(config).denied,
+    ports: portsOf(config.SLIPWAY_BUILD_EGRESS_PORTS),
+    isHttpAllowed: true,
+  };
+}
+
+function portsOf(ports: readonly string[]): EgressPolicy['ports'] {
+  return ports.includes('any') ? 'any' : ports.map(Number);
 }
 
 function serverOf(url: string, defaultPort: number): EgressServer {

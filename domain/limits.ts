@@ -6,6 +6,9 @@ export const limits = {
   hookLargeBodyBytes: 1024 * 1024,
   hookLargeBodies: 8,
   hookBodyMs: 20_000,
+  /** Deliveries of one hook, and refused deliveries of one address. */
+  hookPerSecond: 100,
+  hookBurst: 1_000,
   /** After so many failed attempts a delivery is set aside instead of holding up its repository. */
   inboxAttempts: 10,
   caCertificateBytes: 64 * 1024,
@@ -42,6 +45,8 @@ export const limits = {
   buildMemoryBytes: 4 * 1024 ** 3,
   buildCpus: 2,
   buildProcesses: 2_048,
+  /** Below this much free disk, caches of builds are dropped. */
+  buildDiskFreeBytes: 5 * 1024 ** 3,
   buildImageBytes: 10 * 1024 ** 3,
   buildLayerBytes: 5 * 1024 ** 3,
   buildImageLayers: 127,

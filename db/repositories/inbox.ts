@@ -2,53 +2,18 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { sql } from 'kysely';
 import type { PageQuery } from '../../domain/page.ts';
-import type { InboxOutcome, RunSource, SourceChangeOutcome, SourceHost } from '../../domain/source.ts';
+import type { InboxOutcome, RunSource, SourceChangeOutcome } from '../../domain/source.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import type { InboxRow, NewInbox } from '../tables/source.ts';
-import type { SecretRow } from '../tables/secret.ts';
 
 /** The channel on which new deliveries are announced; the payload is empty. */
 export const inboxChannel = 'slipway_inbox';
-
-/** What a delivery is checked with: the binding behind a hook's address and the sealed secrets its signature may be made with. */
-export interface Hook {
-  readonly repositoryId: string;
-  readonly host: SourceHost;
-  /** Two for a while after the secret was changed. */
-  readonly secrets: readonly SecretRow[];
-}
 
 /** A pending delivery with the names its payload is compared with; those are null once the source was unbound. */
 export type PendingDelivery = Omit<InboxRow, 'outcome'> & {
   readonly code_namespace: string | null;
   readonly code_repository: string | null;
 };
-
-/** The hook of an address, or undefined. One query, so that an unknown address takes as long as a known one. */
-export async function findHook(db: Database, hookId: string, at: Date): Promise<Hook | undefined> {
-  const rows = await db
-    .selectFrom('source_binding')
-    .innerJoin('source_account', 'source_account.id', 'source_binding.source_account_id')
-    .innerJoin('secret', (join) =>
-      join.on((eb) =>
-        eb.or([
-          eb('secret.id', '=', eb.ref('source_binding.hook_secret_ref')),
-          eb.and([
-            eb('secret.id', '=', eb.ref('source_binding.previous_hook_secret_ref')),
-            eb('source_binding.previous_hook_secret_until', '>', at),
-          ]),
-        ]),
-      ),
-    )
-    .where('source_binding.hook_id', '=', hookId)
-    .select(['source_binding.repository_id', 'source_account.host'])
-    .selectAll('secret')
-    .execute();
-  const [first] = rows;
-  if (first === undefined) return undefined;
-  const secrets = rows.map(({ repository_id: _repository, host: _host, ...secret }) => secret);
-  return { repositoryId: first.repository_id, host: first.host, secrets };
-}
 
 /** Stores an accepted delivery once; the unique index on (hook, delivery) is the truth about duplicates. */
 export async function insertInbox(
