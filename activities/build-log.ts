@@ -157,7 +157,7 @@ export function openBuildLog(options: BuildLogOptions): BuildLog {
   const log: BuildLog = {
     write(output) {
       for (const { time, stage, text, mark = null, progressOf = null } of output) {
-        if (progressOf === null) add({ time, stage, text: mask(text), mark });
+        if (progressOf === null) add({ time, stage, text: mask(text), mark: maskedMark(mark, mask) });
         else announce(progressOf, mask(text));
       }
     },
@@ -209,6 +209,10 @@ async function storeSegment(
     isCut,
     maxBytes,
   });
+}
+
+function maskedMark(mark: LogStepMark | null, mask: (text: string) => string): LogStepMark | null {
+  return mark?.kind === 'step' ? { ...mark, name: mask(mark.name) } : mark;
 }
 
 function marksAt({ mark, time }: MarkedLine, at: number): LogMark[] {

@@ -120,6 +120,38 @@ describe('the log of a build', () => {
     expect(await buildRow(world.buildId)).toMatchObject({ log_lines: 2, log_bytes: 8, is_log_truncated: false });
   });
 
+  test('steps that begin and end are kept with the segment; how far one has come is told and kept by nobody', async () => {
+    const world = await newWorld();
+    const listener = new Client({ connectionString: database.url });
+    await listener.connect();
+    await listener.query('listen slipway_progress');
+    const told = new Promise((resolve) =>
+      listener.on(
+        'notification',
+        ({ payload = '' }) => payload.includes(world.buildId) && resolve(JSON.parse(payload)),
+      ),
+    );
+    const log = world.open({ secrets: ['hunter2-hunter2'] });
+    log.write([
+      build('about'),
+      { ...build('#1 RUN make'), mark: { kind: 'step', step: 1, name: 'RUN make' } },
+      { ...build('40 % of hunter2-hunter2'), progressOf: 1 },
+      { ...build('#1 CACHED'), mark: { kind: 'end', step: 1, state: 'cached', durationMs: 0 } },
+    ]);
+    await log.close();
+    expect(await told).toEqual({ buildId: world.buildId, platform: 'linux/amd64', step: 1, text: '40 % of ***' });
+    expect((await world.lines()).map(({ text }) => text)).toEqual(['about', '#1 RUN make', '#1 CACHED']);
+    const [segment] = await segmentRows(world.buildId);
+    expect([segment?.first_byte, segment?.marks]).toEqual([
+      0,
+      [
+        { kind: 'step', step: 1, name: 'RUN make', at: 1, time: at },
+        { kind: 'end', step: 1, state: 'cached', durationMs: 0, at: 2, time: at },
+      ],
+    ]);
+    await listener.end();
+  });
+
   test('architectures that write at the same time share one numbering without a gap or a double', async () => {
     const world = await newWorld();
     const logs = [world.open(), world.open({ platform: 'linux/arm64' }), world.open({ platform: null })];

@@ -125,4 +125,61 @@ describe('reading the progress of a build', () => {
     const lines = readAll(createProgress({ secrets: [] }), ['{"vertexes":[', '{"vertexes":3}', run, done]);
     expect(lines).toEqual(['build #1 [2/2] RUN make', 'build #1 DONE 2.2s']);
   });
+
+  test('lines with which a step begins or ends say so, with how it ended and how long it took', () => {
+    const marksOf = (name: string) => {
+      const progress = createProgress({ secrets: [] });
+      return recorded(name)
+        .flatMap((line) => progress.read(line))
+        .flatMap(({ mark, text }) => (mark === null ? [] : [{ ...mark, text }]));
+    };
+    const begun = marksOf('first').filter(({ kind }) => kind === 'step');
+    expect(begun[0]).toMatchObject({ step: 1, name: '[internal] load build definition from Dockerfile' });
+    expect(marksOf('first').filter((mark) => mark.step === 7)).toMatchObject([
+      { kind: 'step', text: '#7 [final 2/3] RUN <<EOT (echo hello from heredoc...)' },
+      { kind: 'end', state: 'done', text: '#7 DONE 1.1s' },
+    ]);
+    expect(marksOf('cached').filter((mark) => mark.kind === 'end' && mark.state === 'cached')).toHaveLength(4);
+    expect(marksOf('step-failed').at(-1)).toMatchObject({ kind: 'end', step: 4, state: 'failed' });
+  });
+
+  test('how far a step has come is told once a second at most, and only its last state becomes a line', () => {
+    const progress = createProgress({ secrets: ['hunter2-hunter2'] });
+    const second = (seconds: number) => new Date(Date.parse(started) + seconds * 1_000).toISOString();
+    const status = (current: number, at: number, completed?: number) =>
+      JSON.stringify({
+        statuses: [
+          {
+            id: 'sha256:bb',
+            vertex,
+            current,
+            total: 9_000_000,
+            timestamp: second(at),
+            ...(completed === undefined ? {} : { completed: second(completed) }),
+          },
+        ],
+      });
+    const bar = (percent: number, at: number) => {
+      const data = Buffer.from(`\r\u001b[32m${percent} %\u001b[0m of hunter2-hunter2`).toString('base64');
+      return JSON.stringify({ logs: [{ vertex, stream: 2, data, timestamp: second(at) }] });
+    };
+    const told = [
+      run,
+      ...[0.2, 0.9, 1.1, 1.5, 2.2].map((at) => status(at * 1_000_000, at)),
+      status(9_000_000, 3, 3),
+      ...[3.3, 3.6, 4.4].map((at) => bar(Math.round(at * 10), at)),
+      log('\n', 2),
+    ]
+      .flatMap((line) => progress.read(line))
+      .map(({ progressOf, text }) => [progressOf, text]);
+    expect(told).toEqual([
+      [null, '#1 [2/2] RUN make'],
+      [1, 'sha256:bb 1.1 MB / 9.0 MB'],
+      [1, 'sha256:bb 2.2 MB / 9.0 MB'],
+      [null, '#1 sha256:bb 9.0 MB done'],
+      [1, '33 % of ***'],
+      [1, '44 % of ***'],
+      [null, expect.stringContaining('44 %')],
+    ]);
+  });
 });
