@@ -6,7 +6,9 @@ import { z } from 'zod';
 import { writeDockerConfig } from '../activities/drivers/docker-config.ts';
 import { runProcess } from '../activities/drivers/process.ts';
 import { type ApiClient, createApiClient } from '../stack/api-client.ts';
+import { buildkitAddress as addressOf, buildkitPart } from '../stack/buildkit.ts';
 import { npmStart, type NpmStart } from '../test/support/npm-start.ts';
+import { startParts, type TestParts } from '../test/support/stack-parts.ts';
 import { resolveTools } from '../tools/resolve.ts';
 import { check, median, report } from './report.ts';
 
@@ -23,6 +25,8 @@ interface Bench {
   readonly checkout: string;
   readonly header: string;
   readonly tools: { readonly buildctl: string; readonly trivy: string };
+  /** The script's own build daemon: those of Slipway are for its builds alone. */
+  readonly buildkitAddress: string;
 }
 
 /**
@@ -32,8 +36,9 @@ interface Bench {
 export async function run(): Promise<boolean> {
   const started = await npmStart();
   const { stack } = started;
+  const parts = await startParts();
   try {
-    const bench = await prepare(stack);
+    const bench = await prepare(stack, parts);
     const memory = await idleMemory(stack);
     // The first of each loads code and warms caches: not counted.
     await measureChain(bench);
@@ -53,11 +58,12 @@ export async function run(): Promise<boolean> {
       check('idle memory of the worker', memory.worker, { unit: 'MB', op: '<=', target: 450 }),
     ]);
   } finally {
+    await parts.stop();
     await started.stop();
   }
 }
 
-async function prepare(stack: Bench['stack']): Promise<Bench> {
+async function prepare(stack: Bench['stack'], parts: TestParts): Promise<Bench> {
   const api = createApiClient({ url: stack.url, token: stack.adminToken, signal });
   const found = await api.call('GET', '/v1/repositories?instance=hangzhou&namespace=shop&name=web', {
     answer: listSchema,
@@ -65,12 +71,16 @@ async function prepare(stack: Bench['stack']): Promise<Bench> {
   const repository = found.items[0]?.id ?? '';
   const checkout = join(stack.home, 'sample', 'web');
   const { stdout } = await git(checkout, ['config', 'http.extraHeader']);
-  const { buildctl, trivy } = await resolveTools(['buildkit', 'trivy'], {
+  const { buildctl, buildkitd, trivy } = await resolveTools(['buildkit', 'trivy'], {
     env: process.env,
     onProgress: console.log,
     signal,
   });
-  return { stack, api, repository, checkout, header: stdout.trim(), tools: { buildctl, trivy } };
+  const [registry = '', ...others] = stack.instances.map(({ registryUrl }) => new URL(registryUrl).host);
+  const folder = join(parts.home, 'buildkit');
+  await parts.start(buildkitPart({ buildkitd, buildctl, folder, registries: [registry, ...others] }));
+  const buildkitAddress = addressOf(folder);
+  return { stack, api, repository, checkout, header: stdout.trim(), tools: { buildctl, trivy }, buildkitAddress };
 }
 
 /** Resident memory in MB, a while after the sample's run. */
@@ -157,7 +167,7 @@ async function measureScript(bench: Bench): Promise<number> {
         GIT_HEADER: header,
         GIT_URL: `${stack.sample.gitUrl}/shop/web.git`,
         BUILDCTL: tools.buildctl,
-        BUILDKIT_ADDRESS: `unix://${join(stack.home, 'buildkit', 'bk.sock')}`,
+        BUILDKIT_ADDRESS: bench.buildkitAddress,
         TRIVY: tools.trivy,
         TRIVY_CACHE: join(stack.home, 'trivy'),
         REGISTRY: registry,

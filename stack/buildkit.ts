@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { baseImageNamespace } from '../domain/instance.ts';
+import { limits } from '../domain/limits.ts';
 import { tryCommand } from './command.ts';
 import type { Part } from './supervisor.ts';
 
@@ -17,7 +18,7 @@ export interface BuildkitOptions {
   readonly registries: readonly [string, ...string[]];
 }
 
-/** buildkitd with its own root and socket; needs root, runc and the CNI plug-ins. */
+/** One buildkitd for all builds, with its own root and socket; needs root, runc and the CNI plug-ins. */
 export function buildkitPart(options: BuildkitOptions): Part {
   const configFile = join(options.folder, 'buildkitd.toml');
   const address = buildkitAddress(options.folder);
@@ -25,6 +26,8 @@ export function buildkitPart(options: BuildkitOptions): Part {
     name: 'buildkitd',
     program: {
       command: options.buildkitd,
+      // Its own bounds are for people who watch a terminal: 2 MiB of a step, 200 KiB a second. Ours are the log's.
+      env: { BUILDKIT_STEP_LOG_MAX_SIZE: String(limits.logBytes), BUILDKIT_STEP_LOG_MAX_SPEED: '-1' },
       args: [
         ...['--root', stateFolder(options.folder), '--addr', address, '--config', configFile],
         ...['--oci-worker-snapshotter', 'overlayfs'],

@@ -56,7 +56,8 @@ export interface Addresses {
   /** null: an outside server, whose interface we do not know. */
   readonly temporalUiUrl: string | null;
   readonly objectStore: ObjectStoreAccess;
-  readonly buildkitAddress: string;
+  /** null: every namespace has a daemon of its own, which the worker starts. */
+  readonly buildkitAddress: string | null;
   readonly receiverUrl: string;
   readonly gitUrl: string;
 }
@@ -75,10 +76,16 @@ export function addressesOf({ settings, ports, keys }: Omit<PartsContext, 'tools
       accessKey: keys.passwords.objectStoreAccessKey,
       secretKey: keys.passwords.objectStoreSecretKey,
     },
-    buildkitAddress: outside.buildkitAddress ?? buildkitAddress(join(home, 'buildkit')),
+    buildkitAddress:
+      settings.buildIsolation === 'namespace' ? null : (outside.buildkitAddress ?? buildkitAddress(buildFolder(home))),
     receiverUrl: loopback(ports.receiver),
     gitUrl: loopback(ports.gitServer),
   };
+}
+
+/** What build daemons keep, one of them or many. */
+function buildFolder(home: string): string {
+  return join(home, 'buildkit');
 }
 
 function loopback(port: number): string {
@@ -115,10 +122,10 @@ export async function outerParts(
       }),
     );
   }
-  if (outside.buildkitAddress === undefined) {
+  if (settings.buildIsolation === 'shared' && outside.buildkitAddress === undefined) {
     const { buildkitd, buildctl } = tools;
     const registries = [`127.0.0.1:${ports.hangzhou}`, `127.0.0.1:${ports.singapore}`] as const;
-    parts.push(buildkitPart({ buildkitd, buildctl, folder: join(home, 'buildkit'), registries: [...registries] }));
+    parts.push(buildkitPart({ buildkitd, buildctl, folder: buildFolder(home), registries: [...registries] }));
   }
   return { postgres, others: [...parts, ...sampleParts(context)] };
 }
@@ -178,14 +185,18 @@ export function apiPart(context: PartsContext): Part {
 export function workerPart(context: PartsContext): Part {
   const { settings, tools } = context;
   const workDir = join(settings.home, 'work');
+  const { buildkitAddress: address } = addressesOf(context);
   const env = {
     ...serviceEnvironment(context),
     SLIPWAY_BUILD_REGIONS: managedInstances.map(({ region }) => region).join(','),
-    SLIPWAY_BUILDKIT_ADDRESS: addressesOf(context).buildkitAddress,
+    SLIPWAY_BUILD_ISOLATION: settings.buildIsolation,
+    SLIPWAY_BUILD_DIR: buildFolder(settings.home),
+    ...(address === null ? {} : { SLIPWAY_BUILDKIT_ADDRESS: address }),
     SLIPWAY_TRIVY_CACHE_DIR: join(settings.home, 'trivy'),
     SLIPWAY_WORK_DIR: workDir,
     SLIPWAY_TOOL_TRIVY: tools.trivy,
     SLIPWAY_TOOL_BUILDCTL: tools.buildctl,
+    SLIPWAY_TOOL_BUILDKITD: tools.buildkitd,
   };
   return {
     name: 'worker',

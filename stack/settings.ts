@@ -13,6 +13,11 @@ export interface StackSettings {
   readonly isSampleWanted: boolean;
   /** What can be made again: compiled programs, base images. */
   readonly cacheDir: string;
+  /**
+   * What keeps builds apart (docs/isolation.md): `namespace`, daemons that the worker starts, or `shared`, one for all, which may
+   * be named from outside.
+   */
+  readonly buildIsolation: 'namespace' | 'shared';
   /** Parts named from outside are not started. */
   readonly outside: {
     readonly postgresUrl: string | undefined;
@@ -50,6 +55,7 @@ const environmentSchema = z.object({
   SLIPWAY_OBJECT_STORE_ACCESS_KEY: text,
   SLIPWAY_OBJECT_STORE_SECRET_KEY: text,
   SLIPWAY_BUILDKIT_ADDRESS: text,
+  SLIPWAY_BUILD_ISOLATION: z.enum(['namespace', 'shared'], 'it is namespace or shared').optional(),
 });
 
 /** Reads the arguments and the environment of `npm start`. Throws StackError with a sentence for the first thing wrong. */
@@ -65,6 +71,7 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
     apiPort: parsed.data.SLIPWAY_PORT,
     isSampleWanted: !hasFlag(args),
     cacheDir: cacheFolder(env),
+    buildIsolation: buildIsolation(parsed.data),
     outside: {
       postgresUrl: parsed.data.SLIPWAY_POSTGRES_URL,
       temporalAddress: parsed.data.SLIPWAY_TEMPORAL_ADDRESS,
@@ -81,6 +88,16 @@ export function assertMayBuild({ outside }: Pick<StackSettings, 'outside'>, uid:
   throw new StackError(
     'The build daemon of npm start mounts file systems and makes networks, which only root may: run npm start as root, or name a BuildKit daemon in SLIPWAY_BUILDKIT_ADDRESS.',
   );
+}
+
+function buildIsolation(env: z.infer<typeof environmentSchema>): StackSettings['buildIsolation'] {
+  const { SLIPWAY_BUILD_ISOLATION: asked, SLIPWAY_BUILDKIT_ADDRESS: address } = env;
+  if (asked === 'namespace' && address !== undefined) {
+    throw new StackError(
+      'SLIPWAY_BUILDKIT_ADDRESS names one build daemon for all, and SLIPWAY_BUILD_ISOLATION=namespace asks for one per namespace: leave one of them out.',
+    );
+  }
+  return asked ?? (address === undefined ? 'namespace' : 'shared');
 }
 
 function outsideObjectStore(env: z.infer<typeof environmentSchema>): ObjectStoreAccess | undefined {

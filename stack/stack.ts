@@ -17,6 +17,8 @@ import { claimHome } from './sweep.ts';
 import { makeVulnerabilityData } from './vulnerability-data.ts';
 
 const MIN_FREE_BYTES = 1024 ** 3;
+const SHARED_BUILDS =
+  'all builds share one build daemon: right where everybody who may push trusts everybody else (docs/isolation.md)';
 const DATA_REFRESH_MS = 12 * 3_600_000;
 
 export interface StackOptions {
@@ -49,6 +51,7 @@ export interface Stack {
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { settings } = options;
   assertMayBuild(settings, process.getuid?.());
+  if (settings.buildIsolation === 'shared') options.onProgress(SHARED_BUILDS);
   await prepareHome(settings.home);
   const release = await claimHome(settings.home);
   await removeStackFile(settings.home);

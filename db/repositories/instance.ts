@@ -45,6 +45,11 @@ export async function listInstances(
     .execute();
 }
 
+/** The registries of all instances: what builds pull from and push to. */
+export async function listRegistries(db: Database): Promise<Pick<InstanceRow, 'registry_url' | 'region' | 'kind'>[]> {
+  return db.selectFrom('instance').select(['registry_url', 'region', 'kind']).orderBy('name').execute();
+}
+
 /** Instances per region; a region without any is left out. */
 export async function countInstancesByRegion(db: Database): Promise<ReadonlyMap<string, number>> {
   const rows = await db

@@ -13,3 +13,20 @@ describe('npm start by somebody who is not root', () => {
     expect(() => assertMayBuild(settings, 1000)).not.toThrow();
   });
 });
+
+describe('what keeps builds apart', () => {
+  const isolationOf = (env: Record<string, string>) =>
+    readSettings([], { HOME: '/nonexistent', ...env }).buildIsolation;
+
+  test('namespaces have daemons of their own, unless one daemon is named or asked for', () => {
+    expect(isolationOf({})).toBe('namespace');
+    expect(isolationOf({ SLIPWAY_BUILDKIT_ADDRESS: 'tcp://builder:1234' })).toBe('shared');
+    expect(isolationOf({ SLIPWAY_BUILD_ISOLATION: 'shared' })).toBe('shared');
+  });
+
+  test('one daemon for all cannot be one per namespace, and says so', () => {
+    const both = { SLIPWAY_BUILDKIT_ADDRESS: 'tcp://builder:1234', SLIPWAY_BUILD_ISOLATION: 'namespace' };
+    expect(() => isolationOf(both)).toThrow('leave one of them out');
+    expect(() => isolationOf({ SLIPWAY_BUILD_ISOLATION: 'none' })).toThrow('it is namespace or shared');
+  });
+});
