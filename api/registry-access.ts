@@ -4,6 +4,7 @@ import type { Database } from '../db/database.ts';
 import { findNamespace } from '../db/repositories/namespace.ts';
 import { findRepository, insertRepositoryIfMissing } from '../db/repositories/repository.ts';
 import { newId } from '../db/new-id.ts';
+import { buildCacheNamespace } from '../domain/build-cache.ts';
 import { coversPath, registryActions, splitPath } from '../domain/registry-scope.ts';
 import type { RegistryAction, RegistryScope } from '../domain/registry-scope.ts';
 
@@ -79,11 +80,11 @@ interface Place {
   readonly name: string;
 }
 
-/** The probe of an instance check belongs to no namespace. */
-const probeNamespace = 'slipway-check';
+/** The probe of an instance check and the remote caches belong to no namespace: only a login that names them gets there. */
+const unlistedNamespaces = ['slipway-check', buildCacheNamespace];
 
 async function readRepository(db: Database, place: Place): Promise<AskedRepository> {
-  if (place.namespace === probeNamespace) return { isPublic: false, isPushable: true };
+  if (unlistedNamespaces.includes(place.namespace)) return { isPublic: false, isPushable: true };
   const repository = await findRepository(db, place);
   if (repository !== undefined) return { isPublic: repository.type === 'public', isPushable: true };
   const namespace = await findNamespace(db, { instanceId: place.instanceId, name: place.namespace });

@@ -92,12 +92,13 @@ export interface RebuildSource {
   readonly input: DeliveryChainInput;
   readonly triggers: readonly RunTrigger[];
   readonly isEnded: boolean;
+  readonly architectures: readonly BuildArchitectureRow[];
   /** False: the chain was deleted, or the build never had one. */
   readonly isChainThere: boolean;
 }
 
 /** Throws 404 `build.not_found`. */
-export async function getBuildForRebuild(trx: DatabaseTransaction, id: string): Promise<RebuildSource> {
+export async function getBuildForRebuild(trx: Database | DatabaseTransaction, id: string): Promise<RebuildSource> {
   const row = await trx
     .selectFrom('build')
     .innerJoin('run', 'run.id', 'build.run_id')
@@ -105,8 +106,15 @@ export async function getBuildForRebuild(trx: DatabaseTransaction, id: string): 
     .select(['run.repository_id', 'run.input', 'run.trigger_snapshots', 'run.ended_at', 'run.chain_id'])
     .executeTakeFirst();
   if (row === undefined) throw notFound('build', id);
+  const architectures = await trx
+    .selectFrom('build_architecture')
+    .selectAll()
+    .where('build_id', '=', id)
+    .orderBy('platform')
+    .execute();
   return {
     repositoryId: row.repository_id,
+    architectures,
     input: row.input,
     triggers: row.trigger_snapshots,
     isEnded: row.ended_at !== null,

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { buildCacheRepository } from '../../domain/build-cache.ts';
 import { alreadyExists, notFound, quotaExceeded } from '../../domain/errors.ts';
 import { editionQuotas } from '../../domain/instance.ts';
 import type { PageQuery } from '../../domain/page.ts';
@@ -142,7 +143,7 @@ export interface DoomedRepository {
   readonly digests: readonly string[];
 }
 
-/** One repository, or every one of a namespace, on its way out. */
+/** One repository, or every one of a namespace, on its way out; its remote caches are a repository of their own. */
 export async function listDoomedRepositories(
   db: Database,
   scope: { readonly id: string } | { readonly namespaceId: string },
@@ -152,14 +153,17 @@ export async function listDoomedRepositories(
     .innerJoin('namespace', 'namespace.id', 'repository.namespace_id')
     .innerJoin('instance', 'instance.id', 'namespace.instance_id')
     .leftJoin('run', (join) => join.onRef('run.repository_id', '=', 'repository.id').on('run.digest', 'is not', null))
-    .select(['instance.name as instance', 'namespace.name as namespace', 'repository.name'])
+    .select(['instance.name as instance', 'namespace.name as namespace', 'repository.name', 'repository.id'])
     .select(
       sql<string[]>`coalesce(array_agg(distinct run.digest) filter (where run.digest is not null), '{}')`.as('digests'),
     )
     .where('id' in scope ? 'repository.id' : 'namespace.id', '=', 'id' in scope ? scope.id : scope.namespaceId)
-    .groupBy(['instance.name', 'namespace.name', 'repository.name'])
+    .groupBy(['instance.name', 'namespace.name', 'repository.name', 'repository.id'])
     .execute();
-  return rows.map(({ instance, namespace, name, digests }) => ({ instance, path: `${namespace}/${name}`, digests }));
+  return rows.flatMap(({ id, instance, namespace, name, digests }) => [
+    { instance, path: `${namespace}/${name}`, digests },
+    { instance, path: buildCacheRepository(id), digests: [] },
+  ]);
 }
 
 function withPlace(db: Database) {

@@ -104,16 +104,17 @@ describe('namespaces', () => {
 
     const deleted: string[] = [];
     const client = await api.deps.registries.client('hangzhou', []);
-    vi.mocked(api.deps.registries.client).mockResolvedValueOnce({
+    const holding = {
       ...client,
       tagList: async () => ['v1', 'latest'],
       manifestHead: async () => ({ mediaType: 'application/json', digest: `sha256:${'a'.repeat(64)}`, size: 2 }),
-      manifestDelete: async (repository, digest) => {
+      manifestDelete: async (repository: string, digest: string) => {
         deleted.push(`${repository}@${digest.slice(0, 10)}`);
       },
-    });
+    };
+    vi.mocked(api.deps.registries.client).mockResolvedValueOnce(holding).mockResolvedValueOnce(holding);
     expect((await api.call('DELETE', `/v1/namespaces/${id}`)).status).toBe(204);
-    expect(deleted).toEqual(['going/web@sha256:aaa']);
+    expect(deleted).toEqual(['going/web@sha256:aaa', `slipway-cache/${repositoryId}@sha256:aaa`]);
     expect((await api.call('GET', `/v1/repositories/${repositoryId}`)).status).toBe(404);
     expect(await api.database.db.selectFrom('secret').selectAll().where('owner_id', '=', id).execute()).toEqual([]);
   });

@@ -28,6 +28,7 @@ let registry: RegistryProcess;
 let url: string;
 let egress: Egress;
 let close: () => Promise<void>;
+let loginTokens: ReturnType<typeof createLoginTokens>;
 
 /** The API on a real port, and a real registry that trusts its tokens and nothing else. */
 beforeAll(async () => {
@@ -51,7 +52,7 @@ beforeAll(async () => {
 
   const policy: ApiDeps['egressPolicy'] = { allow: ['loopback'], denied: [], ports: 'any', isHttpAllowed: true };
   egress = createEgress({ policy });
-  const loginTokens = createLoginTokens({ key });
+  loginTokens = createLoginTokens({ key });
   api = await createTestApi({
     clock: () => new Date(),
     config: readConfig({ ...testEnvironment, SLIPWAY_URL: url }),
@@ -136,5 +137,20 @@ describe('a registry behind the token service', () => {
     expect(await issueOf(client().manifestPut('shop/site', 'v2', { signal, mediaType, bytes }))).toBe('unauthorized');
     expect(await issueOf(client('wrong').manifestGet('shop/site', 'v1', { signal }))).toBe('unauthorized');
     expect(await issueOf(owner.manifestPut('nowhere/web', 'v1', { signal, mediaType, bytes }))).toBe('unauthorized');
+  });
+
+  it('lets a build’s login write its own repository’s caches, and no other login or repository’s', async () => {
+    const build = await loginTokens.sign({
+      subject: 'slipway',
+      instance: 'hangzhou',
+      access: [{ repository: 'slipway-cache/crr-own', actions: ['pull', 'push'] }],
+      ttlSeconds: 60,
+    });
+    const empty = new TextEncoder().encode('{}');
+    const digest = 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a';
+    const put = (by: string | undefined, path: string) => client(by).blobPut(path, empty, { signal, digest });
+    expect(await issueOf(put(build, 'slipway-cache/crr-own'))).toBe('none');
+    expect(await issueOf(put(build, 'slipway-cache/crr-other'))).toBe('unauthorized');
+    expect(await issueOf(put(undefined, 'slipway-cache/crr-own'))).toBe('unauthorized');
   });
 });
