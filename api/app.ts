@@ -16,6 +16,8 @@ import { buildLogRoutes } from './routes/build-log.ts';
 import { buildWorkerRoutes } from './routes/build-worker.ts';
 import { buildRoutes } from './routes/build.ts';
 import { buildRuleRoutes } from './routes/build-rule.ts';
+import { buildRuleImportRoutes } from './routes/build-rule-import.ts';
+import { buildRulePreviewRoutes } from './routes/build-rule-preview.ts';
 import { buildSecretRoutes } from './routes/build-secret.ts';
 import { chainRoutes } from './routes/chain.ts';
 import { docsRoutes } from './routes/docs.ts';
@@ -86,6 +88,8 @@ export function createApp(deps: ApiDeps) {
   app.route('/v1', sourceRoutes(deps));
   app.route('/v1', sourceBrowseRoutes(deps));
   app.route('/v1', buildRuleRoutes(deps));
+  app.route('/v1', buildRulePreviewRoutes(deps));
+  app.route('/v1', buildRuleImportRoutes(deps));
   app.route('/v1', buildSecretRoutes(deps));
   app.route('/v1', chainRoutes(deps));
   app.route('/v1', replicateRoutes(deps));

@@ -12,12 +12,12 @@ import type { RepositoryWithPlace } from '../../db/repositories/repository.ts';
 import type { BuildRuleRow } from '../../db/tables/build.ts';
 import { buildRuleSchema, manualBuildRefusal } from '../../domain/build.ts';
 import type { BuildRuleDefinition } from '../../domain/build.ts';
-import { conflict } from '../../domain/errors.ts';
 import { requireBuildSecrets } from '../build-secret.ts';
 import { requireArchitectures } from '../build-workers.ts';
 import type { ApiDeps } from '../deps.ts';
 import { isUnchanged, requireMatch, setEtag } from '../etag.ts';
 import { pageOf, pageQuery, toPage } from '../page.ts';
+import { requireSource } from '../require-source.ts';
 import { idParam, json, jsonBody, newRoutes, noContent, notModified, route } from '../route.ts';
 
 const buildRuleAnswer = z
@@ -162,11 +162,7 @@ async function createBuildRule(
   repository: RepositoryWithPlace,
   definition: BuildRuleDefinition,
 ): Promise<BuildRuleRow> {
-  if (repository.source_account_id === null)
-    throw conflict(
-      'build_rule.needs_source',
-      `"${repository.namespace}/${repository.name}" is a local repository: it is pushed to and never built, so it takes no build rule. Bind a source first.`,
-    );
+  requireSource(repository);
   await checkArchitectures({ db, clock }, repository, definition);
   return db.transaction().execute(async (trx) => {
     await requireBuildSecrets(trx, { repositoryId: repository.id, definitions: [definition], pointers });

@@ -1,0 +1,51 @@
+import { insertBuildRules } from '../db/repositories/build-rule.ts';
+import type { RepositoryWithPlace } from '../db/repositories/repository.ts';
+import type { BuildRuleRow } from '../db/tables/build.ts';
+import type { BuildRuleDefinition } from '../domain/build.ts';
+import { translateDockerHubRule } from '../domain/docker-hub-rule.ts';
+import type { DockerHubRule, ImportedRule } from '../domain/docker-hub-rule.ts';
+import { invalidRequest } from '../domain/errors.ts';
+import type { FieldError } from '../domain/errors.ts';
+import type { ApiDeps } from './deps.ts';
+import { requireSource } from './require-source.ts';
+
+/** One rule of the import: as it was translated and, once stored, its row; or why it cannot be. */
+export interface ImportItem {
+  readonly imported: ImportedRule;
+  readonly row: BuildRuleRow | null;
+  readonly errors: readonly FieldError[];
+}
+
+/**
+ * Translates rules of Docker Hub and stores them all, or none (docs/product.md, X-38). A dry run stores nothing and tells of every
+ * rule. Throws 409 `build_rule.needs_source`, `quota.exceeded`; 422 with `build_rule.import_untranslatable` and the like.
+ */
+export async function importBuildRules(
+  { db, clock }: Pick<ApiDeps, 'db' | 'clock'>,
+  {
+    repository,
+    rules,
+    isDryRun,
+  }: { repository: RepositoryWithPlace; rules: readonly DockerHubRule[]; isDryRun: boolean },
+): Promise<ImportItem[]> {
+  requireSource(repository);
+  const items = rules.map((rule, index) => toItem(translateDockerHubRule(rule), index));
+  const errors = items.flatMap((item) => item.errors);
+  if (isDryRun) return items;
+  if (errors.length > 0) throw invalidRequest(errors);
+  const definitions = items.flatMap(({ imported }) => definitionOf(imported));
+  const rows = await db
+    .transaction()
+    .execute((trx) => insertBuildRules(trx, { repositoryId: repository.id, definitions, at: clock() }));
+  return items.map((item, index) => ({ ...item, row: rows[index] ?? null }));
+}
+
+function toItem(imported: ImportedRule, index: number): ImportItem {
+  const problems = imported.kind === 'refused' ? imported.problems : [];
+  const errors = problems.map(({ field, code, message }) => ({ pointer: `/rules/${index}/${field}`, code, message }));
+  return { imported, row: null, errors };
+}
+
+function definitionOf(imported: ImportedRule): BuildRuleDefinition[] {
+  return imported.kind === 'rule' ? [imported.definition] : [];
+}
