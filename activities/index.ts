@@ -1,7 +1,11 @@
 import { createAutomaticBuildActivities } from './automatic-build.ts';
 import type { AutomaticBuildDeps } from './automatic-build.ts';
+import { createBaseImageActivities } from './base-image.ts';
+import type { BaseImageDeps } from './base-image.ts';
 import { createBuildActivities } from './build.ts';
 import type { BuildDeps } from './build.ts';
+import { createCommitStatusActivities } from './commit-status.ts';
+import type { CommitStatusDeps } from './commit-status.ts';
 import { createPushActivities } from './push.ts';
 import type { PushDeps } from './push.ts';
 import { createRecordActivities } from './record.ts';
@@ -16,18 +20,21 @@ import { createTriggerActivities } from './trigger.ts';
 import type { TriggerDeps } from './trigger.ts';
 
 export type ActivityDeps = BuildDeps &
+  CommitStatusDeps &
   PushDeps &
   ScanDeps &
   ReplicateDeps &
   TriggerDeps &
   RecordDeps &
   ReconcileDeps &
-  AutomaticBuildDeps;
+  AutomaticBuildDeps &
+  BaseImageDeps;
 
 /** Every activity of a worker; a role registers them all and its task queue decides which are called. */
 export function createActivities(deps: ActivityDeps) {
   return {
     ...createBuildActivities(deps),
+    ...createCommitStatusActivities(deps),
     ...createPushActivities(deps),
     ...createScanActivities(deps),
     ...createReplicateActivities(deps),
@@ -35,6 +42,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createRecordActivities(deps),
     ...createReconcileActivities(deps),
     ...createAutomaticBuildActivities(deps),
+    ...createBaseImageActivities(deps),
   };
 }
 

@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/activity';
-import { z } from 'zod';
 import type { PlatformImage } from '../domain/build.ts';
 import type { RepositoryRef, RunImages } from '../domain/chain.ts';
 import type { Reason } from '../domain/errors.ts';
 import { indexBuild } from '../domain/image-index.ts';
-import { manifestMediaTypes, parseManifest, type Descriptor, type Platform } from '../domain/image-manifest.ts';
+import { manifestMediaTypes, type Descriptor } from '../domain/image-manifest.ts';
 import { isNotFound, RegistryError } from '../domain/registry-error.ts';
 import type { Database } from '../db/database.ts';
 import { failArchitectures, setBuildDigest, setBuildStage } from '../db/repositories/build-progress.ts';
 import { deleteTagPointers, noteRunTags } from '../db/repositories/push.ts';
 import type { Registries } from './drivers/registries.ts';
 import { heartbeating } from './heartbeat.ts';
+import { listPlatforms } from './image-platforms.ts';
 import {
   deleteTagged,
   moveTag,
@@ -137,48 +137,13 @@ async function resolveImage({ client, path, signal }: Place, tag: string): Promi
     const text = `The image ${path}:${tag} does not exist any more: it was deleted after the run was asked for.`;
     throw ApplicationFailure.nonRetryable(text, 'push.image_missing', { tag, fault: 'user' });
   });
-  const manifest = parseManifest(stored);
-  const { digest, mediaType, bytes } = stored;
-  const platforms =
-    manifest.kind === 'index'
-      ? manifest.manifests.flatMap(imageOfDescriptor)
-      : imageOfDescriptor({
-          mediaType,
-          digest,
-          size: bytes.length,
-          platform: await platformOf({ client, path, signal }, manifest.config),
-        });
+  const { digest, mediaType } = stored;
+  const platforms = await listPlatforms({ client, path, signal }, stored);
   if (platforms.length === 0) {
     const text = `The image ${path}:${tag} is an index without an image in it, so there is nothing to scan or to copy. Push it again with its images.`;
     throw ApplicationFailure.nonRetryable(text, 'push.index_empty', { tag, fault: 'user' });
   }
   return { digest, mediaType, tags: tag.includes(':') ? [] : [tag], platforms };
-}
-
-/** Every image of an index counts, whatever its platform: what is not scanned must not pass a gate. Attestations are no images. */
-function imageOfDescriptor({ platform, digest, mediaType, size, annotations }: Descriptor): readonly PlatformImage[] {
-  if (annotations?.['vnd.docker.reference.type'] === 'attestation-manifest') return [];
-  return [{ platform: platformName(platform), digest, mediaType, sizeBytes: size }];
-}
-
-function platformName(platform: Platform | undefined): string {
-  if (platform === undefined) return 'unknown';
-  const { os, architecture, variant } = platform;
-  // arm without a variant means v7; variants of amd64 and arm64 are refinements of one platform.
-  return `${os}/${architecture}${architecture === 'arm' ? `/${variant ?? 'v7'}` : ''}`;
-}
-
-const configSchema = z.looseObject({
-  os: z.string().catch(''),
-  architecture: z.string().catch(''),
-  variant: z.string().optional(),
-});
-
-async function platformOf({ client, path, signal }: Place, config: Descriptor): Promise<Platform> {
-  const { digest, size } = config;
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of await client.blobGet(path, { digest, size }, { signal })) chunks.push(chunk);
-  return configSchema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')));
 }
 
 async function putIndex(

@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
-type IdPrefix = 'cri' | 'crn' | 'crr' | 'crbr' | 'chi' | 'crsr' | 'rst' | 'crw' | 'src' | 'sec' | 'bsec';
+type IdPrefix = 'cri' | 'crn' | 'crr' | 'crbr' | 'crbi' | 'chi' | 'crsr' | 'rst' | 'crw' | 'src' | 'sec' | 'bsec';
 
 /** A new id of a configured thing: ACR's prefix and 16 characters (docs/product.md, "Ids"). */
 export function newId(prefix: IdPrefix): string {

@@ -7,6 +7,7 @@ import type {
   BuildWorkerTable,
   LogSegmentTable,
 } from './tables/build.ts';
+import type { BaseImageTable } from './tables/base-image.ts';
 import type { BuildSecretTable } from './tables/build-secret.ts';
 import type { ChainTable, ChainVersionTable } from './tables/chain.ts';
 import type { InstanceTable } from './tables/instance.ts';
@@ -21,6 +22,7 @@ import type { IdempotencyKeyTable, LoginCodeTable, SessionTable } from './tables
 import type {
   CommitStatusTable,
   InboxTable,
+  RateBucketTable,
   SourceAccountTable,
   SourceAuthorizationTable,
   SourceBindingTable,
@@ -39,7 +41,9 @@ export interface Schema {
   commit_status: CommitStatusTable;
   source_ref: SourceRefTable;
   inbox: InboxTable;
+  rate_bucket: RateBucketTable;
   secret: SecretTable;
+  base_image: BaseImageTable;
   build_rule: BuildRuleTable;
   build_secret: BuildSecretTable;
   build: BuildTable;

@@ -16,6 +16,7 @@ const recurring: readonly {
 }[] = [
   { name: 'slipway-reconcile', workflowType: 'sourceReconciliation', every: '10m', jitter: '1m' },
   { name: 'slipway-maintenance', workflowType: 'maintenance', every: '1m', jitter: '5s' },
+  { name: 'slipway-base-images', workflowType: 'baseImageWatch', every: '5m', jitter: '30s' },
 ];
 
 const ruleMemoSchema = z.object({ cron: z.string(), timeZone: z.string() });

@@ -112,6 +112,15 @@ export const { startAutomaticBuild } = proxyActivities<Pick<Activities, 'startAu
   retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m' },
 });
 
+/** Done again by the next round five minutes later. */
+export const { readBaseImages } = proxyActivities<Pick<Activities, 'readBaseImages'>>({
+  ...heartbeat,
+  taskQueue: taskQueues.registry,
+  startToCloseTimeout: '4m',
+  scheduleToCloseTimeout: '10m',
+  retry: { initialInterval: '2s', backoffCoefficient: 2, maximumAttempts: 2 },
+});
+
 /** Done again by the next round a minute later. */
 export const { applyRuleSchedules } = proxyActivities<Pick<Activities, 'applyRuleSchedules'>>({
   ...heartbeat,
@@ -123,6 +132,15 @@ export const { applyRuleSchedules } = proxyActivities<Pick<Activities, 'applyRul
 
 /** One attempt: the ladder of workflow timers is the retry. No heartbeat, so cancellation does not wait for the answer. */
 export const { sendTrigger } = proxyActivities<Pick<Activities, 'sendTrigger'>>({
+  taskQueue: taskQueues.trigger,
+  startToCloseTimeout: '45s',
+  scheduleToCloseTimeout: '10m',
+  cancellationType: 'TRY_CANCEL',
+  retry: { maximumAttempts: 1 },
+});
+
+/** One attempt; the ladder of workflow timers is the retry. */
+export const { sendCommitStatus } = proxyActivities<Pick<Activities, 'sendCommitStatus'>>({
   taskQueue: taskQueues.trigger,
   startToCloseTimeout: '45s',
   scheduleToCloseTimeout: '10m',

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { taskQueues } from '../../domain/task-queues.ts';
 import { createSchedules } from '../../worker/schedules.ts';
 import type { Schedules } from '../../worker/schedules.ts';
-import { connectClient, fakeActivities, withWorkers } from '../support/chain-world.ts';
+import { connectClient, fakeActivities, permanent, withWorkers } from '../support/chain-world.ts';
 
 let client: Client;
 let connection: Connection;
@@ -17,7 +17,8 @@ beforeAll(async () => {
   schedules = createSchedules({ connection, namespace });
 });
 afterAll(async () => {
-  for (const name of ['slipway-reconcile', 'slipway-maintenance']) await client.schedule.getHandle(name).delete();
+  for (const name of ['slipway-reconcile', 'slipway-maintenance', 'slipway-base-images'])
+    await client.schedule.getHandle(name).delete();
   await connection.close();
   await client.connection.close();
 });
@@ -84,6 +85,20 @@ describe('recurring work', () => {
       expect(await run('sourceReconciliation')).toEqual({ compared: 0, failed: 0, missed: 0 });
     });
     expect(fakes.reconcileSources.mock.calls[0]?.[0]).toMatchObject({ isNew: false, graceMs: 15_000 });
+  });
+
+  test('what was made from an older base image is built anew; what cannot be started now stops nothing else', async () => {
+    const fakes = fakeActivities();
+    const stale = ['crbr-1', 'crbr-2'].map((ruleId) => ({ ruleId, ref: 'main', image: 'debian', sinceMs: 7 }));
+    fakes.readBaseImages.mockResolvedValue({ images: 1, failed: 0, stale });
+    fakes.startAutomaticBuild.mockRejectedValueOnce(permanent('source.not_authorized', 'The login is refused.'));
+    await withWorkers(fakes, async () => {
+      expect(await run('baseImageWatch')).toEqual({ images: 1, started: 1 });
+    });
+    expect(fakes.startAutomaticBuild.mock.calls.map(([input]) => input)).toEqual([
+      { ruleId: 'crbr-1', ref: 'main', cause: 'base_image', sinceMs: 7 },
+      { ruleId: 'crbr-2', ref: 'main', cause: 'base_image', sinceMs: 7 },
+    ]);
   });
 
   test('maintenance looks at new bindings also when the schedules of rules cannot be changed', async () => {
