@@ -82,7 +82,7 @@ async function startAndSupersede(deps: RunStarterDeps, run: StartableRun): Promi
 async function startReleased(deps: RunStarterDeps, runId: string): Promise<void> {
   try {
     const run = await findUnstartedRun(deps.db, runId);
-    if (run !== undefined) await tryStart(deps, run);
+    if (run !== undefined) await startAndSupersede(deps, run);
   } catch (error) {
     deps.log.warn({ err: error, runId }, 'the released run could not be read now; the sweeper will');
   }

@@ -4,6 +4,7 @@ import type { RunResult } from '../../domain/record.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import { recordRunEvent } from './record.ts';
 import { canceledReason, forgetSupersession, lockConcurrencyOf, releaseNext } from './run-concurrency.ts';
+import { handOver } from './run-handover.ts';
 
 export interface RunEndRecord {
   readonly runId: string;
@@ -14,8 +15,8 @@ export interface RunEndRecord {
 }
 
 /**
- * Ends a run: steps not reached become skipped, the result and its sentence stand, and whoever waited for it may start. All of it is
- * one transaction, so that nothing is left waiting whatever dies. Repeated calls change nothing.
+ * Ends a run: steps not reached become skipped, the result and its sentence stand, whoever waited for it may start, and the image of
+ * a build outside a chain goes to the chain that starts with it. All of it is one transaction, so that nothing is left waiting whatever dies. Repeated calls change nothing.
  */
 export async function recordRunEnd(db: Database, end: RunEndRecord): Promise<void> {
   await db.transaction().execute(async (trx) => {
@@ -26,6 +27,7 @@ export async function recordRunEnd(db: Database, end: RunEndRecord): Promise<voi
     if (result !== 'canceled') await forgetSupersession(trx, runId);
     await recordRunEvent(trx, { runId, type: `run.${result}`, data: { reason }, at });
     await releaseNext(trx, { key, at });
+    if (result === 'success') await handOver(trx, { runId, at });
   });
 }
 
