@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { Context } from '@temporalio/activity';
 import type { Architecture, BuildRuleDefinition, PlatformImage } from '../domain/build.ts';
 import { BuildFailed } from '../domain/build-error.ts';
-import { imageLimitProblem, outOfMemoryProblem } from '../domain/build-limits.ts';
+import { imageLimitProblem } from '../domain/build-limits.ts';
 import type { RepositoryRef } from '../domain/chain.ts';
 import { parseManifest } from '../domain/image-manifest.ts';
 import { limits } from '../domain/limits.ts';
@@ -25,7 +25,7 @@ import {
   type SourceInput,
 } from './build-source.ts';
 import { openBuildSecrets, writeSecretFiles, type BuildSecret } from './build-secret.ts';
-import type { BuildExecutor, BuildLease } from './drivers/build-executor.ts';
+import type { BuildExecutor } from './drivers/build-executor.ts';
 import type { BuiltImage, ImageBuildInput } from './drivers/buildkit.ts';
 import type { ObjectStore } from './drivers/object-store.ts';
 import type { Registries } from './drivers/registries.ts';
@@ -172,7 +172,7 @@ async function onLease(
   const lease = await deps.executor.lease({ namespaceId, buildId, region, limits: buildLimits, signal });
   try {
     await setBuildStage(deps.db, { buildId, stage: 'build', at: deps.clock() });
-    const building = lease.buildkit.imageBuild({
+    return await lease.buildkit.imageBuild({
       contextArchive,
       dockerfile: rule.dockerfile,
       platform,
@@ -191,7 +191,6 @@ async function onLease(
       signal,
       timeoutMs: rule.timeoutMinutes * 60_000,
     });
-    return await building.catch((error: unknown) => failOnLease(lease, error));
   } finally {
     await lease.release();
   }
@@ -202,14 +201,6 @@ function hostedCache(host: string, { imports, export: written }: CachePlan): Ima
     imports: imports.map((ref) => `${host}/${ref}`),
     export: written === null ? null : `${host}/${written.ref}`,
   };
-}
-
-/** A step that failed while the kernel killed for want of memory failed of that, whatever it says itself. */
-async function failOnLease(lease: BuildLease, error: unknown): Promise<never> {
-  if (!(error instanceof BuildFailed) || error.problem.code !== 'build.step_failed') throw error;
-  if ((await lease.oomKills()) === 0) throw error;
-  const { exitCode: _exitCode, ...place } = error.problem.params;
-  throw new BuildFailed(outOfMemoryProblem(buildLimits.memoryBytes, place), { cause: error });
 }
 
 /** Whatever comes is checked against the digest in the key. */

@@ -166,7 +166,6 @@ export async function createNamespaceExecutor(options: NamespaceExecutorOptions)
       const daemon = await home.ready;
       return {
         buildkit: { imageBuild: (input) => namingLimits(daemon, input, request.limits) },
-        oomKills: async () => (await daemon.cgroup.usage()).oomKills,
         release: () => release(home),
       };
     } catch (error) {

@@ -22,9 +22,8 @@ export interface LeaseRequest {
 
 /** A build daemon for one build. */
 export interface BuildLease {
+  /** A step that ran into a limit fails by the limit's own code, as far as the daemon's host can tell. */
   readonly buildkit: Pick<Buildkit, 'imageBuild'>;
-  /** How many processes of this build's steps were killed for want of memory, as far as the daemon's host can tell. */
-  oomKills(): Promise<number>;
   /** Gives it back; to be called once, however the build ended. */
   release(): Promise<void>;
 }
@@ -48,7 +47,6 @@ export function createSharedExecutor(buildkit: Buildkit): BuildExecutor {
     // oxlint-disable-next-line require-await -- others have to wait for a daemon
     lease: async () => ({
       buildkit,
-      oomKills: () => Promise.resolve(0),
       release: () => Promise.resolve(),
     }),
     platforms: (options) => buildkit.platforms(options),

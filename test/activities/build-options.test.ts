@@ -3,7 +3,6 @@ import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { BuildFailed } from '../../domain/build-error.ts';
 import { buildRuleSchema } from '../../domain/build.ts';
 import { insertSecret } from '../../db/repositories/secret.ts';
 import { newBuildWorld, type BuildWorld } from '../support/build-world.ts';
@@ -173,30 +172,4 @@ test('a build notes the base images it started from, with the digests they had',
   const rows = await database.db.selectFrom('build_base_image').selectAll().where('build_id', '=', buildId).execute();
   const digest = `sha256:${'b'.repeat(64)}`;
   expect(rows).toEqual([{ build_id: buildId, name: 'docker.io/library/debian:12', digest }]);
-});
-
-describe('a step that failed', () => {
-  const stepFailed = new BuildFailed({
-    code: 'build.step_failed',
-    fault: 'user',
-    isPermanent: true,
-    params: { file: 'Dockerfile', line: 3, exitCode: 137 },
-    text: 'A step at Dockerfile:3 ended with exit code 137.',
-  });
-
-  test('while the kernel killed for want of memory is told as out of memory, with its line', async () => {
-    world.imageBuild.mockRejectedValue(stepFailed);
-    world.oomKills.mockResolvedValue(1);
-    await expect(world.run()).rejects.toMatchObject({
-      type: 'build.out_of_memory',
-      nonRetryable: true,
-      details: [{ file: 'Dockerfile', line: 3, fault: 'user' }],
-    });
-    expect(world.release).toHaveBeenCalledTimes(1);
-  });
-
-  test('without such a kill keeps its own code', async () => {
-    world.imageBuild.mockRejectedValue(stepFailed);
-    await expect(world.run()).rejects.toMatchObject({ type: 'build.step_failed' });
-  });
 });

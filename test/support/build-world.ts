@@ -37,7 +37,6 @@ export interface BuildWorld {
   readonly contextArchive: ReturnType<typeof vi.fn<Git['contextArchive']>>;
   readonly headBranch: ReturnType<typeof vi.fn<Git['headBranch']>>;
   readonly openSecret: ReturnType<typeof vi.fn<BuildDeps['openSecret']>>;
-  readonly oomKills: ReturnType<typeof vi.fn<BuildLease['oomKills']>>;
   readonly login: ReturnType<typeof vi.fn<Registries['login']>>;
   /** Holds what was "built". */
   readonly registry: Awaited<ReturnType<typeof scriptedRegistry>>;
@@ -74,7 +73,6 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
   });
   const headBranch = vi.fn<Git['headBranch']>().mockResolvedValue('main');
   const openSecret = vi.fn<BuildDeps['openSecret']>().mockResolvedValue(JSON.stringify({ username: 'ada', password }));
-  const oomKills = vi.fn<BuildLease['oomKills']>().mockResolvedValue(0);
   const login = vi.fn<Registries['login']>().mockResolvedValue({
     host: registry.host,
     username: 'slipway',
@@ -94,7 +92,7 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     clock: () => new Date('2026-11-21T10:00:00.000Z'),
     git: { commitClone, contextArchive, headBranch },
     executor: {
-      lease: async () => ({ buildkit: { imageBuild }, oomKills, release }),
+      lease: async () => ({ buildkit: { imageBuild }, release }),
     },
     openSecret,
     sourceLogins: storedLogins(openSecret),
@@ -138,7 +136,6 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     contextArchive,
     headBranch,
     openSecret,
-    oomKills,
     login,
     registry,
     clone: (environment) => runActivity(activities.cloneSource, cloneInput, environment),
