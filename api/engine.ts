@@ -12,13 +12,16 @@ import { AppError } from '../domain/errors.ts';
 import { runPriority } from '../domain/record.ts';
 import { workflowIds } from '../domain/run-id.ts';
 import { taskQueues } from '../domain/task-queues.ts';
-import type { deliveryChain, triggerDelivery } from '../workflows/index.ts';
+import type { CommitStatusInput } from '../workflows/commit-status.ts';
+import type { commitStatus, deliveryChain, triggerDelivery } from '../workflows/index.ts';
 import { searchAttributes } from '../workflows/search-attributes.ts';
 import type { TriggerDeliveryInput } from '../workflows/trigger.ts';
 
 /** Every call to Temporal ends within this time; a request never waits longer for an engine that is away. */
 const callMs = 2_000;
 const retryAfterSeconds = 5;
+/** The name of `commitChangedSignal`; its module belongs to the workflows' bundle. */
+const commitChanged = 'commitChanged';
 
 /**
  * The durable engine behind runs and deliveries, as the API sees it. Starting is idempotent by workflow id: one that runs, or ran,
@@ -33,6 +36,8 @@ export interface Engine {
   cancelRun(workflowId: string): Promise<'canceling' | 'not_found'>;
   /** Starts one delivery's attempts anew. */
   startDelivery(input: TriggerDeliveryInput): Promise<void>;
+  /** Tells the workflow of a commit's status of a change; starts it where none runs. */
+  signalCommitStatus(input: CommitStatusInput): Promise<void>;
   isReachable(): Promise<boolean>;
   close(): Promise<void>;
 }
@@ -82,6 +87,19 @@ export function createEngine({ connection, namespace }: EngineOptions): Engine {
         bounded(() =>
           workflow.start<typeof triggerDelivery>('triggerDelivery', { ...startOptions(workflowId), args: [input] }),
         ),
+      );
+    },
+    async signalCommitStatus(input) {
+      await bounded(() =>
+        workflow.signalWithStart<typeof commitStatus>('commitStatus', {
+          workflowId: workflowIds.commitStatus(input.statusId),
+          taskQueue: taskQueues.chain,
+          // The same commit may get a new status long after its first one was settled.
+          workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
+          args: [input],
+          signal: commitChanged,
+          signalArgs: [],
+        }),
       );
     },
     async isReachable() {

@@ -17,6 +17,7 @@ import { parseTokenKey } from '../activities/drivers/token-key.ts';
 import { createDatabase } from '../db/database.ts';
 import { createListener } from '../db/listener.ts';
 import { logChannel, progressChannel } from '../db/repositories/build-log.ts';
+import { commitStatusChannel } from '../db/repositories/commit-status.ts';
 import { inboxChannel } from '../db/repositories/inbox.ts';
 import { findInstance } from '../db/repositories/instance.ts';
 import { runChannel } from '../db/repositories/record.ts';
@@ -29,6 +30,7 @@ import { lazyConnection } from '../worker/temporal.ts';
 import { createApp } from './app.ts';
 import { sha256 } from './auth.ts';
 import type { ApiDeps } from './deps.ts';
+import { createCommitStatuses } from './commit-statuses.ts';
 import { createDispatcher } from './dispatch.ts';
 import { createEngine } from './engine.ts';
 import { createCursors } from './page.ts';
@@ -66,7 +68,7 @@ async function wire(config: Config, log: Logger) {
   });
   const listener = createListener({
     url: config.SLIPWAY_POSTGRES_URL,
-    channels: [inboxChannel, runChannel, logChannel, progressChannel, startChannel],
+    channels: [inboxChannel, runChannel, logChannel, progressChannel, startChannel, commitStatusChannel],
     onError: (error) => log.warn({ error: error.message }, 'the listening connection was lost'),
   });
   const tokenKey = parseTokenKey(await readFile(config.SLIPWAY_TOKEN_KEY_FILE, 'utf8'));
@@ -107,9 +109,11 @@ async function wire(config: Config, log: Logger) {
     listener,
     sourceTips,
     timings: config.SLIPWAY_TIMINGS,
+    queueLimit: config.SLIPWAY_WAITING_BUILDS,
     clock,
     log,
   });
+  const commitStatuses = createCommitStatuses({ db, engine, listener, timings: config.SLIPWAY_TIMINGS, log });
 
   /** Also makes the bucket, which the store may have lost with its disk. */
   const isStoreReachable = () => answers(objectStore.bucketEnsure({ signal: AbortSignal.timeout(healthCheckMs) }));
@@ -155,6 +159,7 @@ async function wire(config: Config, log: Logger) {
       if (!(await isStoreReachable())) log.warn('the object store cannot be reached yet');
       dispatcher.watch();
       starter.watch();
+      commitStatuses.watch();
     },
     /** Not ready first, then no more requests, then no more work, then no more connections. */
     stop: async (closeHttp: () => Promise<void>) => {
@@ -162,6 +167,7 @@ async function wire(config: Config, log: Logger) {
       await closeHttp();
       await dispatcher.stop();
       await starter.stop();
+      await commitStatuses.stop();
       await listener.stop();
       await engine.close();
       await egressProxy.close();

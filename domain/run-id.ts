@@ -18,6 +18,8 @@ export const workflowIds = {
     `chain/${chainId ?? 'none'}/${cause}/${runId}`,
   /** A build outside a chain. */
   build: (buildId: string): string => `build/${buildId}`,
+  /** What is said of one commit at its source host; newer changes go to the workflow that runs. */
+  commitStatus: (statusId: string): string => `commit-status/${statusId}`,
   /** One message to one target; `resend` counts from 1. */
   delivery: (deliveryId: string, resend = 0): string =>
     resend === 0 ? `trigger/${deliveryId}` : `trigger/${deliveryId}/r${resend}`,

@@ -101,6 +101,7 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     secretBox,
     ...(await wireSourceAccess(config, { db, secretBox, clock })),
     openSecret: (ref) => openSecret(db, secretBox, ref),
+    publicUrl: config.SLIPWAY_URL,
   });
   const hasBuildRole = config.SLIPWAY_WORKER_ROLES.includes('build');
   const platforms = hasBuildRole ? await executor.platforms({ signal: AbortSignal.timeout(60_000) }) : [];

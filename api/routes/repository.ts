@@ -231,6 +231,11 @@ async function createRepository(
       binding === null || account === null
         ? null
         : await insertBinding(trx, deps, { repositoryId: id, namespaceId: namespace.id, account, binding });
+    await requireBuildSecrets(trx, {
+      repositoryId: id,
+      definitions: definition.buildRules,
+      pointers: (index) => `/buildRules/${index}`,
+    });
     const rules = await insertBuildRules(trx, {
       repositoryId: id,
       definitions: definition.buildRules,

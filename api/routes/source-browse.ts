@@ -7,10 +7,10 @@ import { AppError, notFound } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import type { HostRef } from '../../domain/reconcile.ts';
 import { SourceError } from '../../domain/source-error.ts';
+import { askSource } from '../ask-source.ts';
 import type { ApiDeps } from '../deps.ts';
 import { idParam, json, newRoutes, route } from '../route.ts';
 
-const browseMs = 30_000;
 const resource = 'repository/{instance}/{namespace}/{repository}';
 
 const refAnswer = z
@@ -29,7 +29,7 @@ const refName = z
   .string()
   .min(1)
   .max(255)
-  .regex(/^(?!.*(?:\.\.|\/\/|@\{|\.lock$))[^\s~^:?*[\\\x00-\x1f\x7f+-][^\s~^:?*[\\\x00-\x1f\x7f]*$/);
+  .regex(/^(?!.*(?:\.\.|\/\/|@\{|\.lock$))[^\s\p{Cc}~^:?*[\\+-][^\s\p{Cc}~^:?*[\\]*$/u);
 const treePath = z
   .string()
   .max(1_024)
@@ -110,7 +110,8 @@ async function addressOf({ db }: BrowseDeps, repositoryId: string): Promise<Sour
 }
 
 function readRefs(deps: BrowseDeps, address: SourceAddress): Promise<readonly HostRef[]> {
-  return asked(deps, address, (remote) => deps.git.refsList(address.url, remote));
+  const question = (remote: Remote) => deps.git.refsList(address.url, remote);
+  return askSource(deps, { address, unanswered: 'its branches and tags are not known', question });
 }
 
 /** The branch of this name, or else the tag; `refs/heads/…` and `refs/tags/…` say which. */
@@ -120,17 +121,14 @@ async function readTree(
   { ref, path }: { ref: string; path: string },
 ): Promise<readonly RemoteEntry[]> {
   const names = ref.startsWith('refs/') ? [ref] : [`refs/heads/${ref}`, `refs/tags/${ref}`];
-  const entries = await asked(deps, address, async (remote) => {
-    for (const [index, name] of names.entries()) {
-      try {
-        return await deps.git.treeList(address.url, { ref: name, path }, remote);
-      } catch (error) {
-        const isElsewhere = error instanceof SourceError && error.code === 'source.ref_not_found';
-        if (!isElsewhere || index === names.length - 1) throw error;
-      }
-    }
-    return undefined;
-  });
+  const question = (remote: Remote) => firstTree(deps, { url: address.url, names, path, remote });
+  const entries = await askSource(deps, { address, unanswered: 'the directory is not known', question });
+  if (entries === 'no_ref')
+    throw new AppError(
+      404,
+      'source.ref_not_found',
+      `The source has no branch or tag "${ref}" now. Check its spelling, or choose one of the list.`,
+    );
   if (entries !== undefined) return entries;
   throw new AppError(
     404,
@@ -139,32 +137,21 @@ async function readTree(
   );
 }
 
-type Remote = Parameters<BrowseDeps['git']['refsList']>[1];
-
-/** One question to the source, within its time; the driver's named errors as the API's. */
-async function asked<Result>(
-  { sourceLogins }: BrowseDeps,
-  address: SourceAddress,
-  question: (remote: Remote) => Promise<Result>,
-): Promise<Result> {
-  const signal = AbortSignal.timeout(browseMs);
-  try {
-    const credential = await sourceLogins.git(address, { signal });
-    return await question({ credential, caCertificate: address.caCertificate, signal });
-  } catch (error) {
-    if (error instanceof SourceError && error.isPermanent) {
-      const status = error.code === 'source.ref_not_found' ? 404 : 409;
-      throw new AppError(status, error.code, error.message, { cause: error });
+async function firstTree(
+  { git }: BrowseDeps,
+  { url, names, path, remote }: { url: string; names: readonly string[]; path: string; remote: Remote },
+): Promise<readonly RemoteEntry[] | 'no_ref' | undefined> {
+  for (const ref of names) {
+    try {
+      return await git.treeList(url, { ref, path }, remote);
+    } catch (error) {
+      if (!(error instanceof SourceError) || error.code !== 'source.ref_not_found') throw error;
     }
-    if (!signal.aborted && !(error instanceof SourceError)) throw error;
-    throw new AppError(
-      503,
-      'source.not_reachable',
-      'The source host did not answer in time. Try again in a moment; if it stays, check that the host is up.',
-      { cause: error, extra: { retryAfterSeconds: 10 } },
-    );
   }
+  return 'no_ref';
 }
+
+type Remote = Parameters<BrowseDeps['git']['refsList']>[1];
 
 /** Whole name, beginning, then anywhere; branches before tags, each by name. */
 function matching(refs: readonly HostRef[], q: string): readonly HostRef[] {

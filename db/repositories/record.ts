@@ -6,6 +6,7 @@ import { stepNames } from '../../domain/record.ts';
 import type { SkipReason, StepName, StepState } from '../../domain/record.ts';
 import type { Database } from '../database.ts';
 import type { Schema } from '../schema.ts';
+import { noteCommitChange } from './commit-status.ts';
 
 /** The channel on which every change of a run is announced; the payload is the run's id. */
 export const runChannel = 'slipway_run';
@@ -46,7 +47,7 @@ export async function recordRunEvent(
     .updateTable('run')
     .set((eb) => ({ version: eb('version', '+', 1) }))
     .where('id', '=', runId)
-    .returning(['version', 'chain_id'])
+    .returning(['version', 'chain_id', 'repository_id', 'commit'])
     .executeTakeFirst();
   if (run === undefined) return;
   await trx
@@ -61,6 +62,8 @@ export async function recordRunEvent(
     })
     .execute();
   await sql`select pg_notify(${runChannel}, ${runId})`.execute(trx);
+  if (type.startsWith('run.') && run.commit !== null)
+    await noteCommitChange(trx, { repositoryId: run.repository_id, commit: run.commit, chainId: run.chain_id, at });
 }
 
 /** Marks the run as taken up by its workflow. Repeated calls change nothing. */

@@ -167,6 +167,12 @@ export function fakeActivities() {
       isDelivered: true,
       isGone: false,
     })),
+    sendCommitStatus: vi.fn<Activities['sendCommitStatus']>(async () => ({
+      isSettled: true,
+      statusCode: 201,
+      isTimeout: false,
+      retryAfterMs: null,
+    })),
     setDelivery: vi.fn<Activities['setDelivery']>(async () => undefined),
     reconcileSources: vi.fn<Activities['reconcileSources']>(async () => ({ compared: 0, failed: 0, missed: 0 })),
     readBaseImages: vi.fn<Activities['readBaseImages']>(async () => ({ images: 0, failed: 0, stale: [] })),
