@@ -8,6 +8,7 @@ import { findNewestRun } from '../db/repositories/run-start.ts';
 import type { StartableRun } from '../db/repositories/run-start.ts';
 import { advanceSourceRef, clearSourceRef, lockSourceRef } from '../db/repositories/source-ref.ts';
 import { pathsMatch } from '../domain/build-paths.ts';
+import { lateOrderNo } from '../domain/chain.ts';
 import type { RunTimings } from '../domain/chain.ts';
 import { standingOf } from '../domain/late-push.ts';
 import type { Standing } from '../domain/late-push.ts';
@@ -16,9 +17,6 @@ import type { IgnoredReason, InboxOutcome, RunSource, SourceChange, SourceChange
 import { rulesOf } from './look-up-delivery.ts';
 import type { LookedUpDelivery, RuleMatch } from './look-up-delivery.ts';
 import { sourceHosts } from './source-hosts/index.ts';
-
-/** A late push draws no order number: the tag fence lets this one make a missing tag and move none (docs/product.md, section 12). */
-const lateOrderNo = 0;
 
 /** What a delivery came to, and the runs whose workflows start after the commit. */
 export interface Dispatched {
@@ -35,12 +33,14 @@ type ChangeOutcome =
 interface DispatchOptions {
   readonly timings: RunTimings;
   readonly at: Date;
+  /** How many builds of the namespace may wait for a worker; a delivery that finds no room at all waits in the inbox. */
+  readonly queueLimit: number;
 }
 
 /**
  * Splits a delivery into changes, matches the build rules of the bound repository and inserts a run for each that takes the ref,
  * all in the caller's transaction (docs/product.md, section 5, "What starts what"). Everything in the payload is a claim: only
- * the repository the hook is bound to is acted on.
+ * the repository the hook is bound to is acted on. Throws 429 `build.queue_full` where the delivery has to wait.
  */
 export async function dispatchDelivery(
   trx: DatabaseTransaction,
@@ -63,6 +63,7 @@ export async function dispatchDelivery(
         context,
         change,
         standing: standingOf(change, tips),
+        isFirst: outcomes.every(({ outcome }) => outcome.kind !== 'runs'),
         ...options,
       }),
     });
@@ -106,6 +107,8 @@ interface ChangeToDispatch extends DispatchOptions {
   readonly context: RunContext;
   readonly change: SourceChange;
   readonly standing: Standing;
+  /** Nothing was started for the delivery yet: only then may it be told to wait, or one of many refs would never be built. */
+  readonly isFirst: boolean;
 }
 
 async function dispatchChange(trx: DatabaseTransaction, todo: ChangeToDispatch): Promise<ChangeOutcome> {
@@ -161,8 +164,9 @@ function pathsSince({ change, source, tip }: RulesToDispatch): readonly string[]
 /** All rules of a change share one order number. */
 async function startRules(
   trx: DatabaseTransaction,
-  { context, delivery, change, rules, source, orderNo, timings, at }: RulesToDispatch & { orderNo: number },
+  todo: RulesToDispatch & { orderNo: number },
 ): Promise<ChangeOutcome> {
+  const { context, delivery, change, rules, source, orderNo, timings, at, isFirst, queueLimit } = todo;
   const starts = [];
   for (const { rule, groups } of rules) {
     const start = await insertSourceRun(trx, {
@@ -175,6 +179,7 @@ async function startRules(
       orderNo,
       timings,
       at,
+      ...(isFirst && starts.length === 0 ? { queueLimit } : {}),
       chainWorkflowId: (chainId) =>
         workflowIds.runOfDelivery({
           chainId,

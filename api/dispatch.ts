@@ -10,6 +10,7 @@ import {
 import type { Database } from '../db/database.ts';
 import type { Listener } from '../db/listener.ts';
 import type { RunTimings } from '../domain/chain.ts';
+import { AppError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock } from './deps.ts';
 import { dispatchDelivery } from './dispatch-delivery.ts';
@@ -23,6 +24,8 @@ const pollMs = 1_000;
 /** Wait after a failed attempt, times two for each before it. */
 const retryMs = 1_000;
 const retryMaxMs = 60_000;
+/** A push that finds its namespace's line of builds full looks again after this time. */
+const fullQueueMs = 5_000;
 /** Deliveries of so many repositories are in hand at once, most of them waiting for their host. */
 const inHandMax = 64;
 /** So many of them use the database at once: requests need connections too. */
@@ -43,6 +46,8 @@ export interface DispatcherDeps {
   readonly listener: Pick<Listener, 'on'>;
   readonly sourceTips: SourceTips;
   readonly timings: RunTimings;
+  /** How many builds of a namespace may wait for a worker before its pushes wait here. */
+  readonly queueLimit: number;
   readonly clock: Clock;
   readonly log: Logger;
   /** How long a host gets to catch up with its own hook before what it shows is believed. */
@@ -127,7 +132,7 @@ async function listHeads({ db, clock, delayed, inHand }: Desk): Promise<readonly
 
 /** Looks a delivery up without any lock, then handles it in one transaction; false when somebody else did. Never throws. */
 async function handle(desk: Desk, id: number): Promise<boolean> {
-  const { db, clock, starter, sourceTips, timings, turns, log, lagMs = 1_000 } = desk;
+  const { db, clock, starter, sourceTips, timings, queueLimit, turns, log, lagMs = 1_000 } = desk;
   try {
     const delivery = await turns.take(() => findPendingDelivery(db, id));
     if (delivery === undefined) return false;
@@ -137,7 +142,7 @@ async function handle(desk: Desk, id: number): Promise<boolean> {
       db.transaction().execute(async (trx) => {
         const claimed = await claimInbox(trx, id);
         if (claimed === undefined) return undefined;
-        const dispatched = await dispatchDelivery(trx, claimed, { ...lookedUp, timings, at });
+        const dispatched = await dispatchDelivery(trx, claimed, { ...lookedUp, timings, queueLimit, at });
         await endInbox(trx, { id, outcome: dispatched.outcome, changes: dispatched.changes, at });
         return dispatched.runs;
       }),
@@ -147,6 +152,10 @@ async function handle(desk: Desk, id: number): Promise<boolean> {
     if (runs === undefined) desk.delayed.set(id, at.getTime() + pollMs);
     return runs !== undefined;
   } catch (error) {
+    if (error instanceof AppError && error.code === 'build.queue_full') {
+      desk.delayed.set(id, clock().getTime() + fullQueueMs);
+      return false;
+    }
     await setBack(desk, { id, error }).catch((cause: unknown) => {
       log.error({ err: cause, inboxId: id }, 'a failed delivery could not be set back');
       desk.delayed.set(id, clock().getTime() + retryMs);

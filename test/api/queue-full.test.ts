@@ -1,10 +1,14 @@
+import { createHmac, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { startArchitecture } from '../../db/repositories/build-progress.ts';
+import { recordRunStart } from '../../db/repositories/record.ts';
 import { recordRunEnd } from '../../db/repositories/run-end.ts';
 import { readConfig } from '../../domain/config.ts';
 import { testEnvironment } from '../support/api.ts';
 import { createInboxWorld } from '../support/inbox-world.ts';
 import type { InboxWorld } from '../support/inbox-world.ts';
 import { seedBuildRule, seedRepository } from '../support/seed.ts';
+import { githubPush } from '../support/source-push.ts';
 
 let world: InboxWorld;
 beforeAll(async () => {
@@ -50,4 +54,61 @@ it('a namespace with as many waiting builds as it may have is refused one more b
   expect((await world.call('POST', `/v1/builds/${first?.build_id}/rebuild`, { body: {} })).body).toMatchObject({
     code: 'build.queue_full',
   });
+});
+
+it('ten refs pushed at once to a queue of three are ten builds: none is refused, the last wait in the inbox', async () => {
+  const repository = await seedRepository(world.deps.db, world.deps.secretBox);
+  await seedBuildRule(world.deps.db, repository.id, any);
+  const refs = Array.from({ length: 10 }, (_, index) => ({
+    ref: `refs/heads/b${index}`,
+    after: `${index}`.padStart(40, 'a'),
+  }));
+  for (const payload of refs) {
+    const answer = await world.deliver(repository.hookId, githubPush(repository.hookSecret, payload));
+    expect(answer.status).toBe(202);
+  }
+  for (let round = 1; round <= 10; round += 1) {
+    await world.dispatchAll();
+    const waiting = (await world.runsOf(repository)).filter(({ status }) => status === 'queued');
+    expect(waiting.length).toBeLessThanOrEqual(3);
+    const [next] = waiting;
+    if (next === undefined) break;
+    await startArchitecture(world.deps.db, {
+      buildId: next.build_id ?? '',
+      platform: 'linux/amd64',
+      at: world.clock(),
+    });
+    await recordRunStart(world.deps.db, { runId: next.id, at: world.clock() });
+    world.passTime(6_000);
+  }
+  expect((await world.runsOf(repository)).map(({ ref }) => ref)).toEqual(refs.map(({ ref }) => ref.slice(11)));
+  expect(await world.outcomesOf(repository)).toEqual(refs.map(() => expect.objectContaining({ kind: 'runs' })));
+});
+
+it('one delivery of more refs than may wait is built as a whole once there is room for one', async () => {
+  const repository = await seedRepository(world.deps.db, world.deps.secretBox, { host: 'bitbucket' });
+  await seedBuildRule(world.deps.db, repository.id, any);
+  const refs = ['one', 'two', 'three', 'four', 'five'];
+  const change = (name: string, index: number) => {
+    const target = { hash: `${index + 1}`.repeat(40), message: 'fix', author: { raw: 'Ada' } };
+    return { new: { type: 'branch', name, target }, old: null, created: true, closed: false, forced: false };
+  };
+  const body = JSON.stringify({
+    repository: { full_name: 'acme/app', uuid: '{1}' },
+    actor: { nickname: 'ada' },
+    push: { changes: refs.map(change) },
+  });
+  const signature = createHmac('sha256', repository.hookSecret).update(body).digest('hex');
+  const headers = {
+    'x-event-key': 'repo:push',
+    'x-request-uuid': randomUUID(),
+    'x-hub-signature': `sha256=${signature}`,
+  };
+  const answer = await world.deliver(repository.hookId, {
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  });
+  expect(answer.status).toBe(202);
+  await world.dispatchAll();
+  expect((await world.runsOf(repository)).map(({ ref }) => ref)).toEqual(refs);
 });

@@ -81,6 +81,7 @@ function createReader(
     listener,
     sourceTips,
     timings: defaultTimings,
+    queueLimit: api.deps.config.SLIPWAY_WAITING_BUILDS,
     clock,
     log,
     lagMs: 0,
