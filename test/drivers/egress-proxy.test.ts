@@ -1,11 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createNetServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ProxyAgent, request } from 'undici';
-import { startEgressProxy, type EgressProxy } from '../../activities/drivers/egress-proxy.ts';
+import {
+  createEgressProxyServer,
+  createEgressRelay,
+  startEgressProxy,
+  type EgressProxy,
+} from '../../activities/drivers/egress-proxy.ts';
 import { createGit } from '../../activities/drivers/git.ts';
 import type { EgressPolicy } from '../../domain/egress.ts';
 import { startGitServer, type GitServer } from '../../stack/git-server.ts';
@@ -122,4 +127,70 @@ test('a tunnel carries bytes both ways', async () => {
     body: 'there and back',
   });
   expect(await answer.body.text()).toBe('there and back');
+});
+
+describe('for sockets that somebody else accepts', () => {
+  const strict: EgressPolicy = { allow: ['external'], denied: [], ports: [443], isHttpAllowed: false };
+
+  /** A server as build daemons reach us: it accepts, the proxy answers. */
+  async function proxyBehind(options: Parameters<typeof createEgressProxyServer>[0]): Promise<ProxyAgent> {
+    const proxy = createEgressProxyServer(options);
+    const port = await acceptingFor((socket) => proxy.take(socket));
+    open.push({ close: () => Promise.resolve(proxy.close()) });
+    const agent = new ProxyAgent({ uri: `http://127.0.0.1:${port}` });
+    open.push(agent);
+    return agent;
+  }
+
+  async function acceptingFor(take: (socket: Socket) => void): Promise<number> {
+    const sockets = new Set<Socket>();
+    const accepting = createNetServer((socket) => {
+      sockets.add(socket);
+      take(socket);
+    });
+    await new Promise<void>((resolve) => accepting.listen(0, '127.0.0.1', resolve));
+    open.push({
+      close: () =>
+        new Promise((resolve) => {
+          for (const socket of sockets) socket.destroy();
+          accepting.close(() => resolve());
+        }),
+    });
+    return (accepting.address() as AddressInfo).port;
+  }
+
+  test('a server of the administrator’s is reached at any port and by plain http, all else by the rules alone', async () => {
+    const own = await listening(createServer((_, response) => void response.end('a registry')));
+    const other = await listening(createServer((_, response) => void response.end('somebody’s own server')));
+    const isOwn = (host: string) => host === `127.0.0.1:${own}`;
+    const dispatcher = await proxyBehind({
+      policy: strict,
+      own: { isOwn, policy: { ...strict, allow: ['loopback'] } },
+    });
+    const answer = await request(`http://127.0.0.1:${own}/v2/`, { dispatcher });
+    expect(await answer.body.text()).toBe('a registry');
+    const refused = await request(`http://127.0.0.1:${other}/`, { dispatcher });
+    expect(refused.statusCode).toBe(451);
+    await refused.body.dump();
+  });
+
+  test('the administrator’s servers are where the administrator’s rules allow, and nowhere else', async () => {
+    const own = await listening(createServer((_, response) => void response.end()));
+    const dispatcher = await proxyBehind({ policy: strict, own: { isOwn: () => true, policy: strict } });
+    const refused = await request(`http://127.0.0.1:${own}/v2/`, { dispatcher });
+    expect(refused.statusCode).toBe(451);
+    await refused.body.dump();
+  });
+
+  test('a relay joins a socket with a server the rules allow, and ends one that they do not', async () => {
+    const own = await listening(createServer((_, response) => void response.end('a registry')));
+    const allowed = createEgressRelay({ policy: loopback });
+    const refused = createEgressRelay({ policy: strict });
+    const target = { host: '127.0.0.1', port: own };
+    const good = await request(`http://127.0.0.1:${await acceptingFor((socket) => allowed(socket, target))}/`);
+    expect(await good.body.text()).toBe('a registry');
+    await expect(
+      request(`http://127.0.0.1:${await acceptingFor((socket) => refused(socket, target))}/`),
+    ).rejects.toMatchObject({ code: expect.stringMatching(/^(?:UND_ERR_SOCKET|ECONNRESET)$/) });
+  });
 });
