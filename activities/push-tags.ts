@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/activity';
+import { lateOrderNo } from '../domain/chain.ts';
 import type { RepositoryRef } from '../domain/chain.ts';
 import { isNotFound } from '../domain/registry-error.ts';
 import type { Database } from '../db/database.ts';
@@ -61,6 +62,8 @@ export async function moveTag(
   const known = await findTagPointer(db, key);
   const head = known === undefined ? await at.client.manifestHead(at.path, tag, at) : undefined;
   const digestBefore = known?.digest ?? head?.digest ?? null;
+  // Somebody else set it before there was a row: a late push may make a missing tag, and moves none.
+  if (orderNo === lateOrderNo && head !== undefined && head.digest !== digest) return { tag, by: lateOrderNo };
   if (digestBefore !== null && digestBefore !== digest) await refuseImmutable(db, { repository, tag });
   const { isMoved, row } = await moveTagPointer(db, { ...key, orderNo, digest, runId, digestBefore, at: clock() });
   await settleTag(db, key, at);

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { listTagFences } from '../../db/repositories/tag-fence.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { newPushWorld } from '../support/push-world.ts';
+import { seedBuild } from '../support/seed-build.ts';
 
 let database: TestDatabase;
 
@@ -57,6 +59,61 @@ describe('moving tags', () => {
     await world.move(newer.digest, { orderNo: 9 });
     expect(await world.move(older.digest, { orderNo: 8 })).toEqual({ moved: [], fenced: [{ tag: 'v1', by: 9 }] });
     expect(world.tags.get('v1')).toBe(newer.digest);
+  });
+
+  test('a fenced run and the one that holds its tag are linked both ways, also when the move is tried again', async () => {
+    const world = await newPushWorld(database.db);
+    const other = await seedBuild(database.db);
+    const [older, newer] = [world.addImage('older'), world.addImage('newer')];
+    await world.move(newer.digest, { orderNo: 9, runId: other.runId });
+    for (let attempt = 0; attempt < 2; attempt += 1)
+      await world.move(older.digest, { orderNo: 8, runId: world.build.runId });
+    expect(await listTagFences(database.db, world.build.runId)).toEqual({
+      heldBy: [{ tag: 'v1', run: { id: other.runId, number: 0 } }],
+      keptFrom: [],
+    });
+    expect(await listTagFences(database.db, other.runId)).toEqual({
+      heldBy: [],
+      keptFrom: [{ tag: 'v1', run: { id: world.build.runId, number: 0 } }],
+    });
+  });
+
+  test('a late push makes a missing tag and moves none, neither ours nor one pushed by hand', async () => {
+    const world = await newPushWorld(database.db);
+    const [late, set, byHand] = [world.addImage('late'), world.addImage('set'), world.addImage('by hand')];
+    await world.move(set.digest, { orderNo: 4, tags: ['set'] });
+    world.tags.set('by-hand', byHand.digest);
+    const tags = ['missing', 'set', 'by-hand'];
+    expect(await world.move(late.digest, { orderNo: 0, tags, runId: 'run-late' })).toEqual({
+      moved: [{ tag: 'missing', previousDigest: null, sequence: 1 }],
+      fenced: [
+        { tag: 'set', by: 4 },
+        { tag: 'by-hand', by: 0 },
+      ],
+    });
+    expect(world.tags).toEqual(
+      new Map([
+        ['set', set.digest],
+        ['by-hand', byHand.digest],
+        ['missing', late.digest],
+      ]),
+    );
+  });
+
+  test('every move stands in the history of its tag once, and its order numbers never fall', async () => {
+    const world = await newPushWorld(database.db);
+    const images = [world.addImage('one'), world.addImage('two'), world.addImage('three')];
+    for (const orderNo of [1, 3, 2, 3]) await world.move(images[orderNo - 1]?.digest ?? '', { orderNo });
+    const moves = await database.db
+      .selectFrom('tag_move')
+      .select(['sequence', 'order_no', 'digest'])
+      .where('repository_id', '=', world.build.repository.id)
+      .orderBy('id')
+      .execute();
+    expect(moves).toEqual([
+      { sequence: 1, order_no: 1, digest: images[0]?.digest },
+      { sequence: 2, order_no: 3, digest: images[2]?.digest },
+    ]);
   });
 
   test('the same move made twice counts once', async () => {
