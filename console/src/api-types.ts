@@ -1,7 +1,9 @@
 import type { FieldError, Reason } from '../../domain/errors.ts';
 import type { RunCause, RunResult, RunStatus, SkipReason, StepName, StepState } from '../../domain/record.ts';
+import type { LogStep } from '../../domain/log-steps.ts';
 import type { Finding, SeverityCounts } from '../../domain/scan.ts';
 import type { DeliveryStatus } from '../../domain/trigger.ts';
+import type { LineRange } from './log-lines.ts';
 
 /** A page of a list; `nextCursor` leads to the older ones. */
 export interface Page<Item> {
@@ -199,11 +201,27 @@ export interface LogLine {
   readonly platform: string | null;
   readonly text: string;
 }
-export interface LogPage {
-  readonly items: readonly LogLine[];
+/** Where a log stands, as every answer about it says. */
+interface LogHead {
   /** How many lines the log has now. */
   readonly lines: number;
   readonly ended: boolean;
+  /** Its lines are gone because their time is over. */
+  readonly removed: boolean;
+}
+export interface LogPage extends LogHead {
+  readonly items: readonly LogLine[];
+}
+export interface LogMatches extends LogHead {
+  readonly items: readonly LogLine[];
+  /** Where the search goes on; null when it is through. */
+  readonly nextOffset: number | null;
+}
+export interface LogSteps extends LogHead {
+  readonly items: readonly LogStep[];
+}
+export interface LogRanges extends LogHead {
+  readonly items: readonly LineRange[];
 }
 
 export interface ScanFinding extends Finding {

@@ -1,8 +1,10 @@
 import type {
   Delivery,
   Instance,
-  LogLine,
+  LogMatches,
   LogPage,
+  LogRanges,
+  LogSteps,
   Page,
   Problem,
   Run,
@@ -77,20 +79,42 @@ export async function cancelRun(id: string): Promise<void> {
 }
 
 export function fetchLog(build: string, range: LogRange, signal?: AbortSignal): Promise<LogPage> {
-  return get(`/v1/builds/${encodeURIComponent(build)}/log${query({ ...range })}`, signal);
+  return get(`${logPath(build)}${query({ ...range })}`, signal);
 }
 
-export function searchLog(build: string, q: string, signal?: AbortSignal): Promise<{ items: readonly LogLine[] }> {
-  return get(`/v1/builds/${encodeURIComponent(build)}/log/search${query({ q })}`, signal);
+/** What to look for in a log: a text, errors, or both; and where to begin. */
+export interface LogQuestion {
+  readonly q?: string;
+  readonly only?: 'errors';
+  readonly offset?: number;
+  readonly limit?: number;
 }
 
-export function rawLogUrl(build: string): string {
-  return `/v1/builds/${encodeURIComponent(build)}/log/raw`;
+export function searchLog(build: string, question: LogQuestion, signal?: AbortSignal): Promise<LogMatches> {
+  return get(`${logPath(build)}/search${query({ ...question })}`, signal);
+}
+
+export function listLogSteps(build: string, signal?: AbortSignal): Promise<LogSteps> {
+  return get(`${logPath(build)}/steps`, signal);
+}
+
+/** Where one architecture's lines stand. */
+export function listLogRanges(build: string, platform: string, signal?: AbortSignal): Promise<LogRanges> {
+  return get(`${logPath(build)}/ranges${query({ platform })}`, signal);
+}
+
+/** The log as text; `inline` is shown by the browser instead of saved. */
+export function rawLogUrl(build: string, disposition?: 'inline'): string {
+  return `${logPath(build)}/raw${query({ disposition })}`;
+}
+
+function logPath(build: string): string {
+  return `/v1/builds/${encodeURIComponent(build)}/log`;
 }
 
 /** The live log after line `after`; the browser's own `Last-Event-ID` continues it from there. */
 export function logStreamUrl(build: string, after: number): string {
-  return `/v1/builds/${encodeURIComponent(build)}/log/stream${query({ after })}`;
+  return `${logPath(build)}/stream${query({ after })}`;
 }
 
 /** One state stream for everything the console shows. */

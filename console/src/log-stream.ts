@@ -1,5 +1,5 @@
 import type { LogListener } from './log-store.ts';
-import { parseLogLines } from './stream-data.ts';
+import { parseLogLines, parseLogProgress } from './stream-data.ts';
 
 /** Follows a log by server-sent events. The browser resumes with `Last-Event-ID`; `event: end` closes it. */
 export function openLogStream(url: string, listener: LogListener): () => void {
@@ -10,6 +10,10 @@ export function openLogStream(url: string, listener: LogListener): () => void {
   };
   source.addEventListener('open', () => listener.onStatus('live'));
   source.addEventListener('message', onLines);
+  source.addEventListener('progress', ({ data }: MessageEvent<string>) => {
+    const progress = parseLogProgress(data);
+    if (progress !== undefined) listener.onProgress(progress);
+  });
   source.addEventListener('end', () => {
     source.close();
     listener.onStatus('ended');

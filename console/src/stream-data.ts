@@ -28,3 +28,21 @@ export function parseLogLines(data: string): readonly LogLine[] {
     return [];
   }
 }
+
+/** How far a step of a build has come; never a line of the log. */
+export interface LogProgress {
+  readonly platform: string | null;
+  /** The number its lines carry. */
+  readonly step: number;
+  readonly text: string;
+}
+
+/** The progress in a message of a log stream, or undefined when it is none. */
+export function parseLogProgress(data: string): LogProgress | undefined {
+  try {
+    const { platform = null, step, text }: Partial<LogProgress> = JSON.parse(data);
+    return typeof step === 'number' && typeof text === 'string' ? { platform, step, text } : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isErrorLine, renderLine } from '../../console/src/ui/log-line.ts';
+import { renderLine } from '../../console/src/ui/log-line.ts';
 
 const text = (line: string): string =>
   renderLine(line)
@@ -54,16 +54,4 @@ test('https addresses become links, no others do, and a closing bracket or full 
     { text: 'https://docs.example/a?b=1&c=2', style: {}, href: 'https://docs.example/a?b=1&c=2' },
     { text: '). then javascript:alert(1) http://plain.example', style: {}, href: null },
   ]);
-});
-
-test('an error line is known with and without colour and vertex number', () => {
-  for (const line of [
-    'ERROR: failed to solve',
-    '\u001B[31mERROR\u001B[0m: x',
-    '#7 ERROR: exit code 1',
-    'fatal: not a git repository',
-  ]) {
-    expect(isErrorLine(line)).toBe(true);
-  }
-  for (const line of ['#7 npm warn old', 'ERRORS=0', 'no error: fine']) expect(isErrorLine(line)).toBe(false);
 });

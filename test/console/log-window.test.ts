@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { logWindow, rowHeight, scrollTopOfRow } from '../../console/src/ui/log-window.ts';
+import {
+  logWindow,
+  rowHeight,
+  scrollTopOfRow,
+  wrappedScrollTop,
+  wrappedWindow,
+} from '../../console/src/ui/log-window.ts';
 
 const viewHeight = 500;
 
@@ -37,6 +43,20 @@ test('a line is brought into view wherever it stands', () => {
       const offset = top + (row - first) * rowHeight - scrollTop;
       expect(offset).toBeGreaterThanOrEqual(-1);
       expect(offset).toBeLessThanOrEqual(Math.max(viewHeight, rows * rowHeight));
+    }
+  }
+});
+
+test('broken lines: the first row stands at the top at the beginning, the last at the bottom at the end', () => {
+  for (const rows of [200, 40_000, 1_000_000]) {
+    const begin = wrappedWindow({ rows, scrollTop: 0, viewHeight });
+    expect([begin.first, begin.anchor, begin.anchorTop]).toEqual([0, 0, 0]);
+    const end = wrappedWindow({ rows, scrollTop: begin.height - viewHeight, viewHeight });
+    expect([end.last, end.anchor, end.anchorTop]).toEqual([rows, rows, viewHeight]);
+    expect(end.last - end.first).toBeLessThanOrEqual(100);
+    for (const row of [0, 77, rows - 1]) {
+      const scrollTop = wrappedScrollTop({ rows, row, viewHeight });
+      expect(wrappedWindow({ rows, scrollTop, viewHeight }).anchor).toBeCloseTo(row, 6);
     }
   }
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createLineReader, plainLine } from '../../domain/log-text.ts';
+import { createLineReader, isErrorLine, plainLine } from '../../domain/log-text.ts';
 
 function read(text: string, secrets: readonly string[] = []): readonly string[] {
   const reader = createLineReader(secrets);
@@ -56,4 +56,16 @@ describe('reading the lines of a program', () => {
       expect(lines).toEqual([`${'x'.repeat(16_380)}***`, 'login *** ok']);
     }
   });
+});
+
+test('an error line is known with and without colour and vertex number', () => {
+  for (const line of [
+    'ERROR: failed to solve',
+    '\u001B[31mERROR\u001B[0m: x',
+    '#7 ERROR: exit code 1',
+    'fatal: not a git repository',
+  ]) {
+    expect(isErrorLine(line)).toBe(true);
+  }
+  for (const line of ['#7 npm warn old', 'ERRORS=0', 'no error: fine']) expect(isErrorLine(line)).toBe(false);
 });

@@ -1,4 +1,5 @@
 import type { Delivery, LogLine, ScanFinding } from '../../console/src/api-types.ts';
+import type { LogStep } from '../../domain/log-steps.ts';
 import type { Severity } from '../../domain/scan.ts';
 import { at, digest } from './console-fixture-steps.ts';
 
@@ -34,6 +35,26 @@ export function fixtureLog(build: string, lines: number): LogLine[] {
       text: isLast
         ? '\u001B[31mERROR\u001B[0m: failed to solve: process "/bin/sh -c npm ci" did not complete successfully: exit code: 1 <script>window.__xss=1</script>'
         : (buildOutput[index % buildOutput.length] ?? ''),
+    };
+  });
+}
+
+/** The steps of a build whose log is `lines`: one from the cache, one that failed or runs if the log ends with it. */
+export function fixtureSteps(lines: readonly LogLine[]): LogStep[] {
+  const named = lines.slice(0, buildOutput.length).filter(({ text }) => /^#\d+ \[/.test(text));
+  const isFailed = lines.at(-1)?.text.includes('ERROR') ?? false;
+  return named.map(({ line, platform, text, time }, index) => {
+    const isLast = index === named.length - 1;
+    const state = isLast && isFailed ? 'failed' : text.includes('FROM') ? 'cached' : 'done';
+    return {
+      platform: platform === 'linux/arm64' ? 'linux/arm64' : 'linux/amd64',
+      number: Number(/^#(\d+)/.exec(text)?.[1] ?? 0),
+      name: text.replace(/^#\d+ /, ''),
+      state,
+      line,
+      endLine: state === 'failed' ? lines.length : line + 1,
+      startedAt: time,
+      durationMs: 1_200 * (index + 1),
     };
   });
 }

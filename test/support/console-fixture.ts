@@ -4,7 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
 import type { LogLine, Run } from '../../console/src/api-types.ts';
-import { fixtureDelivery, fixtureFindings, fixtureLog } from './console-fixture-data.ts';
+import { isErrorLine } from '../../domain/log-text.ts';
+import { fixtureDelivery, fixtureFindings, fixtureLog, fixtureSteps } from './console-fixture-data.ts';
 import { fixtureEvents, fixtureRuns } from './console-fixture-runs.ts';
 
 /** A stand-in for the API with made-up Records: serves the built console and what it asks for, state and log streams too. */
@@ -18,6 +19,8 @@ export interface ConsoleFixture {
   readonly announce: (run: Run) => void;
   /** Adds lines to a running build's log and streams them. */
   readonly appendLog: (build: string, texts: readonly string[]) => void;
+  /** Tells how far a step of a running build has come. */
+  readonly tellProgress: (build: string, text: string) => void;
   /** Ends every open stream, as a restarting server does; `isDown` refuses new ones too. */
   readonly dropStreams: (options?: { isDown: boolean }) => void;
   readonly close: () => Promise<void>;
@@ -66,6 +69,10 @@ export async function createConsoleFixture({
         if (!stream.writableEnded) stream.write(`id: ${state.version}\ndata: ${JSON.stringify(event)}\n\n`);
     },
     appendLog: (build, texts) => appendLog(state, build, texts),
+    tellProgress: (build, text) => {
+      const data = JSON.stringify({ platform: 'linux/arm64', step: 7, text });
+      for (const [stream, of] of state.logStreams) if (of === build) stream.write(`event: progress\ndata: ${data}\n\n`);
+    },
     dropStreams: ({ isDown } = { isDown: false }) => {
       state.areStreamsDown = isDown;
       for (const stream of [...state.eventStreams, ...state.logStreams.keys()]) stream.end();
@@ -203,12 +210,21 @@ function answerLog(
   { build, act, query }: LogCall,
 ): void {
   const lines = state.logs.get(build) ?? [];
+  const head = { lines: lines.length, ended: !isRunning(state, build), removed: false };
   if (act === 'log/search') {
     const wanted = (query.get('q') ?? '').toLowerCase();
-    return sendJson(response, 200, {
-      items: lines.filter(({ text }) => text.toLowerCase().includes(wanted)),
-      nextCursor: null,
-    });
+    const items = lines.filter(
+      ({ line, text }) =>
+        line > Number(query.get('offset') ?? 0) &&
+        text.toLowerCase().includes(wanted) &&
+        (query.get('only') !== 'errors' || isErrorLine(text)),
+    );
+    return sendJson(response, 200, { items, nextOffset: null, ...head });
+  }
+  if (act === 'log/steps') return sendJson(response, 200, { items: fixtureSteps(lines), ...head });
+  if (act === 'log/ranges') {
+    const items = lines.filter(({ platform }) => platform === query.get('platform'));
+    return sendJson(response, 200, { items: items.map(({ line }) => ({ line, lines: 1 })), ...head });
   }
   if (act === 'log/raw') {
     response.setHeader('content-type', 'text/plain; charset=utf-8');
@@ -222,13 +238,10 @@ function answerLog(
     response.on('close', () => state.logStreams.delete(response));
     return writeLines(response, lines.slice(after));
   }
-  const offset = Number(query.get('offset') ?? 0);
-  const ended = !isRunning(state, build);
-  const wanted = lines.filter(
-    ({ line, platform }) => line > offset && (query.get('platform') ?? platform) === platform,
-  );
-  const items = wanted.slice(0, Number(query.get('limit') ?? 100));
-  return sendJson(response, 200, { items, lines: lines.length, ended });
+  const tail = query.get('tail');
+  const offset = tail === null ? Number(query.get('offset') ?? 0) : Math.max(0, lines.length - Number(tail));
+  const limit = Number(tail ?? query.get('limit') ?? 100);
+  return sendJson(response, 200, { items: lines.slice(offset, offset + limit), ...head });
 }
 
 function isRunning(state: State, build: string): boolean {

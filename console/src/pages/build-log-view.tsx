@@ -1,69 +1,44 @@
-import { memo, useEffect, useLayoutEffect, useRef, useState } from 'react';
-import type { MouseEvent, ReactNode, RefObject } from 'react';
-import type { LogLine } from '../api-types.ts';
+import { useEffect, useLayoutEffect, useRef, useState } from 'react';
+import type { ReactNode, RefObject } from 'react';
 import type { LogStore } from '../log-store.ts';
 import { messages } from '../messages/index.ts';
 import { ArrowDownIcon } from '../ui/icons.tsx';
-import { isErrorLine, renderLine } from '../ui/log-line.ts';
-import { logWindow, rowHeight, scrollTopOfRow } from '../ui/log-window.ts';
-import { Time } from '../ui/time.tsx';
-import type { LineRange } from './build-log.tsx';
+import { logWindow, rowHeight, scrollTopOfRow, wrappedScrollTop, wrappedWindow } from '../ui/log-window.ts';
+import type { MarkedLines } from './build-log.tsx';
+import { LogRow } from './build-log-row.tsx';
 
 interface ViewProps {
   readonly store: LogStore;
-  readonly marked: LineRange | null;
+  readonly marked: MarkedLines | null;
   /** The line the search stands at. */
   readonly found: number | null;
+  /** Where to begin when the address names no line: the end when null. */
+  readonly initial: number | null;
   readonly areTimesShown: boolean;
   readonly arePlatformsShown: boolean;
+  readonly isWrapped: boolean;
   readonly addressOf: (line: number) => string;
   readonly onMark: (line: number, isExtending: boolean) => void;
 }
 
+/** So few rows are drawn whole, however tall they are. */
+const fewRows = 80;
+
 /** The scrolled lines: draws those in view, follows the end only while the reader is there. */
-export function BuildLogView({
-  store,
-  marked,
-  found,
-  areTimesShown,
-  arePlatformsShown,
-  addressOf,
-  onMark,
-}: ViewProps): ReactNode {
+export function BuildLogView(props: ViewProps): ReactNode {
+  const { store, marked, found, initial, isWrapped } = props;
   const view = useRef<HTMLDivElement>(null);
-  const { scrollTop, viewHeight } = useScroll(view);
+  const scroll = useScroll(view);
   const { rows } = store;
   const isEnded = store.status === 'ended';
   const { isFollowing, unseen, jump } = useFollow(view, { rows, startsAtEnd: marked === null });
-  const { height, first, last, top } = logWindow({ rows, scrollTop, viewHeight });
-
-  useEffect(() => store.want(first, last), [store, first, last, rows]);
-  useBringIntoView(view, { store, rows, line: found ?? marked?.from ?? null });
-
-  const shown = Array.from({ length: last - first }, (_, index) => ({
-    row: first + index,
-    line: store.row(first + index),
-  }));
+  useBringIntoView(view, { store, rows, isWrapped, line: found ?? marked?.from ?? initial });
+  const Rows = isWrapped ? WrappedRows : PlainRows;
   return (
     <div className="log-frame">
       <div ref={view} className="log-view" role="log" aria-live="off" aria-label={messages.log.title} tabIndex={0}>
         {rows === 0 && <p className="muted log-empty">{isEnded ? messages.log.emptyEnded : messages.log.empty}</p>}
-        <div style={{ height, position: 'relative' }}>
-          <div className="log-rows" style={{ transform: `translateY(${top}px)` }}>
-            {shown.map(({ row, line }) => (
-              <LogRow
-                key={row}
-                line={line}
-                isMarked={line !== undefined && marked !== null && line.line >= marked.from && line.line <= marked.to}
-                isFound={line !== undefined && line.line === found}
-                isPlatformShown={arePlatformsShown}
-                isTimeShown={areTimesShown}
-                address={line === undefined ? '' : addressOf(line.line)}
-                onMark={onMark}
-              />
-            ))}
-          </div>
-        </div>
+        <Rows {...props} {...scroll} />
       </div>
       {!isFollowing && (
         <button type="button" className="pill log-pill" onClick={jump}>
@@ -75,7 +50,75 @@ export function BuildLogView({
   );
 }
 
-function useScroll(view: RefObject<HTMLDivElement | null>): { scrollTop: number; viewHeight: number } {
+interface Scroll {
+  readonly scrollTop: number;
+  readonly viewHeight: number;
+}
+
+/** Lines as long as they are: every row has one height. */
+function PlainRows(props: ViewProps & Scroll): ReactNode {
+  const { store, scrollTop, viewHeight } = props;
+  const { rows } = store;
+  const { height, first, last, top } = logWindow({ rows, scrollTop, viewHeight });
+  useEffect(() => store.want(first, last), [store, first, last, rows]);
+  return (
+    <div style={{ height, position: 'relative' }}>
+      <div className="log-rows" style={{ transform: `translateY(${top}px)` }}>
+        {rowsOf(props, first, last)}
+      </div>
+    </div>
+  );
+}
+
+/** Long lines broken: rows are measured once they are drawn, and then put where the scroll bar says. */
+function WrappedRows(props: ViewProps & Scroll): ReactNode {
+  const { store, scrollTop, viewHeight } = props;
+  const { rows } = store;
+  const drawn = useRef<HTMLDivElement>(null);
+  const isWhole = rows <= fewRows;
+  const { height, first, last, anchor, anchorTop } = wrappedWindow({ rows, scrollTop, viewHeight });
+  const [from, to] = isWhole ? [0, rows] : [first, last];
+  useEffect(() => store.want(from, to), [store, from, to, rows]);
+  useLayoutEffect(() => {
+    const element = drawn.current;
+    if (element === null || isWhole) return;
+    let above = 0;
+    for (const [index, child] of [...element.children].entries()) {
+      const part = Math.min(1, Math.max(0, anchor - first - index));
+      above += part * child.getBoundingClientRect().height;
+    }
+    element.style.transform = `translateY(${scrollTop + anchorTop - above}px)`;
+  });
+  const look = isWhole ? 'is-wrapped is-whole' : 'is-wrapped';
+  return (
+    <div style={isWhole ? {} : { height, position: 'relative', overflow: 'hidden' }}>
+      <div ref={drawn} className={`log-rows ${look}`}>
+        {rowsOf(props, from, to)}
+      </div>
+    </div>
+  );
+}
+
+function rowsOf(props: ViewProps, first: number, last: number): ReactNode[] {
+  const { store, marked, found, areTimesShown, arePlatformsShown, addressOf, onMark } = props;
+  return Array.from({ length: Math.max(0, last - first) }, (_, index) => {
+    const line = store.row(first + index);
+    return (
+      <LogRow
+        key={first + index}
+        line={line}
+        isMarked={line !== undefined && marked !== null && line.line >= marked.from && line.line <= marked.to}
+        isFound={line !== undefined && line.line === found}
+        isPlatformShown={arePlatformsShown}
+        isTimeShown={areTimesShown}
+        address={line === undefined ? '' : addressOf(line.line)}
+        onMark={onMark}
+      />
+    );
+  });
+}
+
+function useScroll(view: RefObject<HTMLDivElement | null>): Scroll {
   const [scroll, setScroll] = useState({ scrollTop: 0, viewHeight: 480 });
   useLayoutEffect(() => {
     const element = view.current;
@@ -118,13 +161,13 @@ function useFollow(
     view.current?.scrollTo({ top: view.current.scrollHeight });
     setFollowing(true);
   };
-  return { isFollowing, unseen: rows - seen, jump };
+  return { isFollowing, unseen: Math.max(0, rows - seen), jump };
 }
 
 /** Brings the line of the address or of the search into view, once for each. */
 function useBringIntoView(
   view: RefObject<HTMLDivElement | null>,
-  { store, rows, line }: { store: LogStore; rows: number; line: number | null },
+  { store, rows, line, isWrapped }: { store: LogStore; rows: number; line: number | null; isWrapped: boolean },
 ): void {
   const brought = useRef<number | null>(null);
   useEffect(() => {
@@ -133,65 +176,14 @@ function useBringIntoView(
     if (element === null || line === null || line === brought.current || rows === 0) return;
     brought.current = line;
     const row = store.rowOfLine(line);
-    const top = row * rowHeight;
-    const isInView = top >= element.scrollTop && top < element.scrollTop + element.clientHeight - rowHeight;
-    if (!isInView) element.scrollTo({ top: scrollTopOfRow({ rows, row, viewHeight: element.clientHeight }) });
-  }, [view, store, rows, line]);
+    const { scrollTop, clientHeight: viewHeight } = element;
+    const { first, last, top } = logWindow({ rows, scrollTop, viewHeight });
+    const offset = top + (row - first) * rowHeight - scrollTop;
+    const isInView = !isWrapped && row >= first && row < last && offset >= 0 && offset < viewHeight - rowHeight;
+    const toRow = isWrapped ? wrappedScrollTop : scrollTopOfRow;
+    if (!isInView) element.scrollTo({ top: toRow({ rows, row, viewHeight }) });
+  }, [view, store, rows, line, isWrapped]);
 }
-
-interface RowProps {
-  readonly line: LogLine | undefined;
-  readonly isMarked: boolean;
-  readonly isFound: boolean;
-  readonly isPlatformShown: boolean;
-  readonly isTimeShown: boolean;
-  readonly address: string;
-  readonly onMark: (line: number, isExtending: boolean) => void;
-}
-
-const LogRow = memo(function LogRow({
-  line,
-  isMarked,
-  isFound,
-  isPlatformShown,
-  isTimeShown,
-  address,
-  onMark,
-}: RowProps) {
-  if (line === undefined) return <div className="log-row" />;
-  const mark = (event: MouseEvent): void => {
-    if (event.metaKey || event.ctrlKey) return;
-    event.preventDefault();
-    onMark(line.line, event.shiftKey);
-  };
-  const look = `${isMarked ? ' is-marked' : ''}${isFound ? ' is-found' : ''}${isErrorLine(line.text) ? ' is-error' : ''}`;
-  return (
-    <div className={`log-row${look}`}>
-      <a href={address} className="log-number" onClick={mark} aria-label={messages.log.lineLink(line.line)}>
-        {line.line}
-      </a>
-      {isTimeShown && (
-        <span className="log-time">
-          <Time at={line.time} isClock />
-        </span>
-      )}
-      {isPlatformShown && <span className="log-platform">{line.platform?.replace('linux/', '') ?? ''}</span>}
-      <span className="log-text">
-        {renderLine(line.text).map(({ text, style, href }, index) =>
-          href === null ? (
-            <span key={index} style={style}>
-              {text}
-            </span>
-          ) : (
-            <a key={index} href={href} style={style} target="_blank" rel="noopener noreferrer">
-              {text}
-            </a>
-          ),
-        )}
-      </span>
-    </div>
-  );
-});
 
 /** Says how the log grows to those who do not see it, at most every ten seconds. */
 function PoliteCount({ lines }: { lines: number }): ReactNode {

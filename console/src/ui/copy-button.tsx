@@ -33,7 +33,8 @@ export function CopyButton({ text, label }: { text: string; label: string }): Re
   );
 }
 
-async function copyText(text: string): Promise<void> {
+/** To the clipboard, also where the page is not secure. */
+export async function copyText(text: string): Promise<void> {
   if (window.isSecureContext) return navigator.clipboard.writeText(text);
   const field = document.createElement('textarea');
   field.value = text;

@@ -1,5 +1,5 @@
 import type { CSSProperties } from 'react';
-import { FancyAnsi, stripAnsi } from 'fancy-ansi';
+import { FancyAnsi } from 'fancy-ansi';
 
 /** A piece of one log line: text with a style, and an address where it is an https link. */
 export interface LogSegment {
@@ -92,9 +92,4 @@ function withLinks(text: string, style: CSSProperties): LogSegment[] {
   }
   if (end < text.length) segments.push({ text: text.slice(end), style, href: null });
   return segments;
-}
-
-/** Whether a line tells of an error: the failing line should be found at a glance. */
-export function isErrorLine(line: string): boolean {
-  return /^(#\d+ )?(ERROR\b|error:|fatal:|failed to )/.test(stripAnsi(line));
 }

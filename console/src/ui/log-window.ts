@@ -55,3 +55,42 @@ function naturalOffset({ natural, height, scrollTop, viewHeight }: Scroll): numb
   if (natural === height) return at;
   return Math.min(1, at / (height - viewHeight)) * (natural - viewHeight);
 }
+
+/** Which rows to draw when rows may be taller than one line, and which of them stands where. */
+export interface WrappedWindow {
+  readonly height: number;
+  readonly first: number;
+  readonly last: number;
+  /** The point (in rows) that is to stand `anchorTop` pixels below the top of the view. */
+  readonly anchor: number;
+  readonly anchorTop: number;
+}
+
+/**
+ * Rows of unknown heights, of any number: the place of the scroll bar names a point within the rows, and that point is drawn at the
+ * same place of the view: at the beginning the first row at its top, at the end the last row at its bottom. Only rows in view are
+ * measured, by whoever draws them.
+ */
+export function wrappedWindow({
+  rows,
+  scrollTop,
+  viewHeight,
+}: {
+  rows: number;
+  scrollTop: number;
+  viewHeight: number;
+}): WrappedWindow {
+  const height = Math.max(viewHeight, Math.min(rows * rowHeight, maxHeight));
+  const part = height === viewHeight ? 0 : Math.min(1, Math.max(0, scrollTop / (height - viewHeight)));
+  const around = Math.ceil(viewHeight / rowHeight) + 2;
+  const anchor = part * rows;
+  const row = Math.min(Math.floor(anchor), Math.max(0, rows - 1));
+  const first = Math.max(0, row - around);
+  return { height, first, last: Math.min(rows, row + around), anchor, anchorTop: part * viewHeight };
+}
+
+/** The `scrollTop` that brings a row of a wrapped log into view. */
+export function wrappedScrollTop({ rows, row, viewHeight }: { rows: number; row: number; viewHeight: number }): number {
+  const height = Math.max(viewHeight, Math.min(rows * rowHeight, maxHeight));
+  return rows === 0 ? 0 : (row / rows) * (height - viewHeight);
+}
