@@ -29,6 +29,11 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
   const requests: string[] = [];
   const server = createServer((request, response) => {
     requests.push(`${request.method} ${request.url}`);
+    // It has no API, and a missing API says so before it asks who is there.
+    if (request.url?.startsWith('/api/')) {
+      response.writeHead(404).end();
+      return;
+    }
     if (!isAllowed(request, options)) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
       return;
