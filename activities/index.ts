@@ -14,6 +14,8 @@ import { createReconcileActivities } from './reconcile.ts';
 import type { ReconcileDeps } from './reconcile.ts';
 import { createReplicateActivities } from './replicate.ts';
 import type { ReplicateDeps } from './replicate.ts';
+import { createRetentionActivities } from './retention.ts';
+import type { RetentionDeps } from './retention.ts';
 import { createScanActivities } from './scan.ts';
 import type { ScanDeps } from './scan.ts';
 import { createTriggerActivities } from './trigger.ts';
@@ -28,7 +30,8 @@ export type ActivityDeps = BuildDeps &
   RecordDeps &
   ReconcileDeps &
   AutomaticBuildDeps &
-  BaseImageDeps;
+  BaseImageDeps &
+  RetentionDeps;
 
 /** Every activity of a worker; a role registers them all and its task queue decides which are called. */
 export function createActivities(deps: ActivityDeps) {
@@ -43,6 +46,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createReconcileActivities(deps),
     ...createAutomaticBuildActivities(deps),
     ...createBaseImageActivities(deps),
+    ...createRetentionActivities(deps),
   };
 }
 

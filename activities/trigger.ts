@@ -1,7 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { RepositoryRef, RunImages } from '../domain/chain.ts';
 import type { Reason } from '../domain/errors.ts';
-import { limits } from '../domain/limits.ts';
 import type { RunSource } from '../domain/source.ts';
 import { attemptReason, notFiringReason, triggerFires } from '../domain/trigger.ts';
 import type { AttemptEnd, DeliveryStatus } from '../domain/trigger.ts';
@@ -14,7 +13,6 @@ import {
   findDeliveryCall,
   getRunTriggers,
   openRunDeliveries,
-  pruneDeliveries,
   startAttempt,
   updateDelivery,
 } from '../db/repositories/delivery.ts';
@@ -91,17 +89,12 @@ export function createTriggerActivities(deps: TriggerDeps) {
   return {
     /**
      * Writes one delivery per trigger and updated tag, its body fixed from now on; what does not match is listed with the reason.
-     * Their history older than 30 days goes.
      */
     async openDeliveries(input: OpenDeliveriesInput): Promise<OpenDeliveriesResult> {
       const { runId } = input;
       const context = await getRunTriggers(db, runId);
       const rows = await openRunDeliveries(db, { runId, deliveries: newDeliveries(input, context, clock()) });
       await recordOpenedTriggers(db, { runId, attempt: input.attempt }, { ...context, at: clock() });
-      await pruneDeliveries(db, {
-        triggerIds: context.triggers.map(({ id }) => id),
-        before: new Date(clock().getTime() - limits.deliveriesKeptDays * 24 * 3_600_000),
-      });
       const calls = rows.filter((row) => row.status !== 'untriggered');
       return {
         deliveries: calls.map((row) => ({ id: row.id, triggerId: row.trigger_id, tag: row.tag ?? '' })),

@@ -90,6 +90,10 @@ const environmentSchema = z.object({
   SLIPWAY_TRUSTED_PROXIES: list([]).pipe(z.array(z.union([z.cidrv4(), z.cidrv6()]))),
   /** Builds of one namespace that may wait for a worker; past it starts by hand are refused and pushes wait in the inbox. */
   SLIPWAY_WAITING_BUILDS: z.coerce.number().int().min(1).default(limits.waitingBuildsPerNamespace),
+  /** Days after which what has ended is removed: deliveries; logs and reports; Records with all that is theirs. */
+  SLIPWAY_DELIVERIES_KEPT_DAYS: z.coerce.number().int().min(1).default(limits.deliveriesKeptDays),
+  SLIPWAY_LOGS_KEPT_DAYS: z.coerce.number().int().min(1).default(limits.logsKeptDays),
+  SLIPWAY_RECORDS_KEPT_DAYS: z.coerce.number().int().min(1).default(limits.recordsKeptDays),
   SLIPWAY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
   /** Durations of the runs that this process starts. */
   SLIPWAY_TIMINGS: timings,

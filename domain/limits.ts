@@ -62,7 +62,10 @@ export const limits = {
   triggerStoredBytes: 4 * 1024,
   triggerReadBytes: 64 * 1024,
   triggerDisabledAfterMs: 5 * 24 * 60 * 60 * 1000,
+  /** How long what has ended is kept, in days; configurable (SLIPWAY_DELIVERIES_KEPT_DAYS and its like). */
   deliveriesKeptDays: 30,
+  logsKeptDays: 90,
+  recordsKeptDays: 365,
   /** Builds of a namespace that wait for a worker; configurable (SLIPWAY_WAITING_BUILDS). */
   waitingBuildsPerNamespace: 1_000,
   logBytes: 64 * 1024 * 1024,

@@ -22,6 +22,7 @@ import type { Architecture } from '../domain/build.ts';
 import { egressPolicyOf } from '../domain/config.ts';
 import type { WorkerConfig } from '../domain/config.ts';
 import { wireSourceAccess } from './source-access.ts';
+import { keptDaysOf } from '../domain/retention.ts';
 import { roleSlots } from '../domain/task-queues.ts';
 import { createExecutor } from './executor.ts';
 import { startHeartbeat } from './heartbeat.ts';
@@ -69,6 +70,7 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     clock,
     timings: config.SLIPWAY_TIMINGS,
     ruleSchedules: schedules,
+    keptDays: keptDaysOf(config),
     workDir,
     registries,
     imageCopy,

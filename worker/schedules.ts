@@ -17,6 +17,7 @@ const recurring: readonly {
   { name: 'slipway-reconcile', workflowType: 'sourceReconciliation', every: '10m', jitter: '1m' },
   { name: 'slipway-maintenance', workflowType: 'maintenance', every: '1m', jitter: '5s' },
   { name: 'slipway-base-images', workflowType: 'baseImageWatch', every: '5m', jitter: '30s' },
+  { name: 'slipway-retention', workflowType: 'retention', every: '24h', jitter: '1h' },
 ];
 
 const ruleMemoSchema = z.object({ cron: z.string(), timeZone: z.string() });

@@ -121,6 +121,15 @@ export const { readBaseImages } = proxyActivities<Pick<Activities, 'readBaseImag
   retry: { initialInterval: '2s', backoffCoefficient: 2, maximumAttempts: 2 },
 });
 
+/** A lost attempt goes on where it was; what is left is due the next day. */
+export const { removeExpired } = proxyActivities<Pick<Activities, 'removeExpired'>>({
+  ...heartbeat,
+  taskQueue: taskQueues.control,
+  startToCloseTimeout: '2h',
+  scheduleToCloseTimeout: '12h',
+  retry: { initialInterval: '1m', backoffCoefficient: 2, maximumInterval: '30m' },
+});
+
 /** Done again by the next round a minute later. */
 export const { applyRuleSchedules } = proxyActivities<Pick<Activities, 'applyRuleSchedules'>>({
   ...heartbeat,

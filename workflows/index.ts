@@ -4,4 +4,5 @@ export { commitStatus } from './commit-status.ts';
 export { deliveryChain } from './delivery-chain.ts';
 export { maintenance } from './maintenance.ts';
 export { sourceReconciliation } from './reconcile.ts';
+export { retention } from './retention.ts';
 export { triggerDelivery } from './trigger.ts';

@@ -196,7 +196,7 @@ function reportFile(
   if (key === null) {
     throw conflict(
       'scan.no_report',
-      `The engine wrote nothing for ${row.platform}: there was no vulnerability data it could use. Scan again when there is.`,
+      `There is no file for ${row.platform}: there was no vulnerability data the engine could use, or the file was kept as long as files are. Scan again.`,
     );
   }
   const name = `${scan.id}-${row.platform.replaceAll('/', '-')}.${format === 'json' ? 'json' : 'cdx.json'}`;

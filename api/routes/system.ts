@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { isMigrated } from '../../db/migrate.ts';
 import { limits } from '../../domain/limits.ts';
+import { keptDaysOf } from '../../domain/retention.ts';
 import type { ApiDeps } from '../deps.ts';
 import { json, newRoutes, route } from '../route.ts';
 import { version } from '../version.ts';
@@ -32,7 +33,19 @@ const getLimits = route(
 export function systemRoutes({ config }: Pick<ApiDeps, 'config'>) {
   return newRoutes('request')
     .openapi(getVersion, (c) => c.json({ version }, 200))
-    .openapi(getLimits, (c) => c.json({ ...limits, waitingBuildsPerNamespace: config.SLIPWAY_WAITING_BUILDS }, 200));
+    .openapi(getLimits, (c) => c.json(limitsInForce(config), 200));
+}
+
+/** The limits with what is configured in place of the defaults. */
+function limitsInForce(config: ApiDeps['config']): Record<string, number> {
+  const kept = keptDaysOf(config);
+  return {
+    ...limits,
+    waitingBuildsPerNamespace: config.SLIPWAY_WAITING_BUILDS,
+    deliveriesKeptDays: kept.deliveries,
+    logsKeptDays: kept.logs,
+    recordsKeptDays: kept.records,
+  };
 }
 
 const healthSchema = z

@@ -66,27 +66,6 @@ export async function openRunDeliveries(
     .execute();
 }
 
-/** At most so many rows per call: a trigger that was busy a month ago must not hold up a run of today. */
-const prunedAtOnce = 1_000;
-
-/** Deletes what has ended before `before` of these triggers' histories, attempts included. */
-export async function pruneDeliveries(
-  db: Database,
-  { triggerIds, before }: { triggerIds: readonly string[]; before: Date },
-): Promise<void> {
-  await db
-    .deleteFrom('delivery')
-    .where('id', 'in', (eb) =>
-      eb
-        .selectFrom('delivery')
-        .select('id')
-        .where('trigger_id', '=', sql<string>`any(${triggerIds})`)
-        .where('ended_at', '<', before)
-        .limit(prunedAtOnce),
-    )
-    .execute();
-}
-
 /** A delivery with all that its next attempt needs. */
 export interface DeliveryCall {
   readonly delivery: DeliveryRow;

@@ -122,20 +122,6 @@ test('deliveries of one trigger that end side by side leave its true state on th
   expect((await childRows(world)).map(({ state }) => state)).toEqual(['success']);
 });
 
-test('what ended more than thirty days ago leaves the history when its trigger is called again', async () => {
-  const world = await newTriggerWorld(db, (url) => [{ name: 'deploy', url: `${url}/status/200` }]);
-  const opened = await runActivity(world.activities.openDeliveries, world.input);
-  const [ended, open] = opened.deliveries.map(({ id }) => id);
-  await send(world, ended ?? '');
-  world.clock.now = new Date('2026-12-21T10:00:00.000Z');
-  await runActivity(world.activities.openDeliveries, world.input);
-  expect(await deliveryRow(world, ended ?? '')).toMatchObject({ status: 'delivered' });
-  world.clock.now = new Date('2026-12-21T10:00:00.001Z');
-  await runActivity(world.activities.openDeliveries, world.input);
-  await expect(deliveryRow(world, ended ?? '')).rejects.toThrow('no result');
-  expect(await deliveryRow(world, open ?? '')).toMatchObject({ status: 'waiting' });
-});
-
 test('only an open delivery can be canceled', async () => {
   const world = await newTriggerWorld(db, (url) => [{ name: 'deploy', url: `${url}/status/200` }]);
   const { deliveries } = await runActivity(world.activities.openDeliveries, world.input);

@@ -17,7 +17,7 @@ beforeAll(async () => {
   schedules = createSchedules({ connection, namespace });
 });
 afterAll(async () => {
-  for (const name of ['slipway-reconcile', 'slipway-maintenance', 'slipway-base-images'])
+  for (const name of ['slipway-reconcile', 'slipway-maintenance', 'slipway-base-images', 'slipway-retention'])
     await client.schedule.getHandle(name).delete();
   await connection.close();
   await client.connection.close();
