@@ -13,6 +13,8 @@ const doorsSchema = z.array(z.object({ name: z.string(), host: z.string(), port:
 async function main([gateway = '', doors = '[]']: readonly string[]): Promise<void> {
   ip('link', 'set', 'lo', 'up');
   ip('address', 'add', `${gateway}/32`, 'dev', 'lo');
+  // A program that does not use the proxy fails at once, not after minutes of silence.
+  ip('route', 'add', 'unreachable', 'default');
   for (const { name, host, port } of doorsSchema.parse(JSON.parse(doors))) {
     const server = createServer();
     server.listen({ host, port });

@@ -1,17 +1,19 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { BuildLimits } from '../../activities/drivers/build-executor.ts';
+import type { BuildRegistry } from '../../activities/drivers/build-daemon-config.ts';
+import type { BuildExecutor, BuildLimits } from '../../activities/drivers/build-executor.ts';
 import { createNamespaceExecutor } from '../../activities/drivers/build-executor-namespace.ts';
-import type { BuildExecutor } from '../../activities/drivers/build-executor.ts';
 import type { BuiltImage, ImageBuildInput } from '../../activities/drivers/buildkit.ts';
 import { createEgressProxyServer, createEgressRelay } from '../../activities/drivers/egress-proxy.ts';
 import { defaultEgressPolicy, type EgressPolicy } from '../../domain/egress.ts';
+import { baseImageNamespace } from '../../domain/instance.ts';
 import { resolveTools } from '../../tools/resolve.ts';
 import { startRegistry, type RegistryProcess } from './registry-process.ts';
+import { pushLayer } from './scan-image.ts';
 import { shellRootfs } from './shell-rootfs.ts';
 
 const run = promisify(execFile);
@@ -19,6 +21,10 @@ const run = promisify(execFile);
 export interface IsolationOptions {
   /** Where steps and daemons may go, over the product's own rules. */
   readonly policy?: Partial<EgressPolicy>;
+  /** What names mean, for the proxies. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
+  /** Asked for at each build, beside the world's own. */
+  readonly registries?: () => readonly BuildRegistry[];
   readonly maxBuilds?: number;
   readonly idleMs?: number;
 }
@@ -44,7 +50,11 @@ export interface IsolationWorld {
   /** Where the daemons keep everything. */
   readonly folder: string;
   readonly events: readonly string[];
-  /** Builds a Dockerfile whose steps stand on this machine's shell, `FROM base`; a build of its own unless said otherwise. */
+  /**
+   * Builds a Dockerfile, a build of its own unless said otherwise. `FROM base` is a hosted base image with this machine's shell,
+   * curl and perl: nothing outside has it.
+   * An error carries the lines that were printed.
+   */
   build(dockerfile: string, options?: StepsOptions): Promise<Steps>;
   stop(): Promise<void>;
 }
@@ -57,12 +67,22 @@ export async function startIsolationWorld(options: IsolationOptions = {}): Promi
   const registry = await startRegistry();
   const home = await mkdtemp(join(tmpdir(), 'slipway-isolation-'));
   const folder = join(home, 'buildkit');
-  const base = join(home, 'base.tar');
-  await writeFile(base, await shellRootfs());
+  const tar = Buffer.from(
+    await shellRootfs(['/bin/bash', '/usr/bin/curl', '/usr/bin/perl', '/usr/bin/truncate', '/usr/bin/mkfifo']),
+  );
+  const platform = 'linux/amd64';
+  await pushLayer({
+    registryUrl: registry.url,
+    repository: `${baseImageNamespace}/library/base`,
+    platform,
+    tar,
+    tag: 'latest',
+  });
   const policy: EgressPolicy = { ...defaultEgressPolicy, ...options.policy };
   const own: EgressPolicy = { ...policy, allow: [...policy.allow, 'loopback'] };
-  const stepProxy = createEgressProxyServer({ policy });
-  const daemonProxy = createEgressProxyServer({ policy });
+  const resolve = options.resolve === undefined ? {} : { resolve: options.resolve };
+  const stepProxy = createEgressProxyServer({ policy, ...resolve });
+  const daemonProxy = createEgressProxyServer({ policy, ...resolve });
   const events: string[] = [];
   const executor = await createNamespaceExecutor({
     tools: {
@@ -73,7 +93,10 @@ export async function startIsolationWorld(options: IsolationOptions = {}): Promi
       relay: createEgressRelay({ policy: own }),
     },
     folder,
-    registries: async () => [{ host: registry.host, isInsecure: true, region: 'here', hasBaseImages: true }],
+    registries: async () => [
+      { host: registry.host, isInsecure: true, region: 'here', hasBaseImages: true },
+      ...(options.registries?.() ?? []),
+    ],
     maxBuilds: options.maxBuilds ?? 4,
     idleMs: options.idleMs ?? 60_000,
     minFreeBytes: 0,
@@ -83,7 +106,7 @@ export async function startIsolationWorld(options: IsolationOptions = {}): Promi
 
   async function build(dockerfile: string, steps: StepsOptions = {}): Promise<Steps> {
     const workDirectory = await mkdtemp(join(home, 'build-'));
-    const contextArchive = await packContext(workDirectory, { base, dockerfile, files: steps.files ?? {} });
+    const contextArchive = await packContext(workDirectory, { dockerfile, files: steps.files ?? {} });
     const lines: string[] = [];
     const namespaceId = steps.namespaceId ?? 'acme';
     const lease = await executor.lease({
@@ -120,9 +143,9 @@ export async function startIsolationWorld(options: IsolationOptions = {}): Promi
         timeoutMs: 120_000,
         ...steps.input,
       });
-      return { ...built, lines };
+      return { ...built, lines: printed(lines) };
     } catch (error) {
-      throw Object.assign(error instanceof Error ? error : new Error(String(error)), { lines });
+      throw Object.assign(error instanceof Error ? error : new Error(String(error)), { lines: printed(lines) });
     } finally {
       await lease.release();
       await rm(workDirectory, { recursive: true, force: true });
@@ -145,14 +168,19 @@ export async function startIsolationWorld(options: IsolationOptions = {}): Promi
   };
 }
 
+/** What steps themselves said: `#7 text`, and nothing of what BuildKit tells about them. */
+function printed(lines: readonly string[]): string[] {
+  const words = lines.flatMap((line) => /^#\d+ (.*)$/.exec(line)?.[1] ?? []);
+  return words.filter((text) => !/^(?:\[|DONE|CACHED|resolve|transferring|exporting|rewriting|pushing)/.test(text));
+}
+
 async function packContext(
   workDirectory: string,
-  { base, dockerfile, files }: { base: string; dockerfile: string; files: Readonly<Record<string, string>> },
+  { dockerfile, files }: { dockerfile: string; files: Readonly<Record<string, string>> },
 ): Promise<string> {
   const source = join(workDirectory, 'source');
   await mkdir(source);
-  await cp(base, join(source, 'base.tar'));
-  await writeFile(join(source, 'Dockerfile'), `FROM scratch AS base\nADD base.tar /\n${dockerfile}`);
+  await writeFile(join(source, 'Dockerfile'), dockerfile);
   for (const [name, content] of Object.entries(files)) {
     await mkdir(dirname(join(source, name)), { recursive: true });
     await writeFile(join(source, name), content);

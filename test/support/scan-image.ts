@@ -47,17 +47,31 @@ export function debianFiles(release: string, packages: readonly DebianPackage[])
 
 /** Pushes an image of one layer by digest, so that a test knows every byte of what is scanned. */
 export async function pushImage({
-  registryUrl,
-  repository,
-  platform,
   files,
+  ...place
 }: {
   readonly registryUrl: string;
   readonly repository: string;
   readonly platform: string;
   readonly files: ImageFiles;
 }): Promise<PushedImage> {
-  const tar = tarOf(files);
+  return pushLayer({ ...place, tar: tarOf(files) });
+}
+
+/** Pushes an image of one layer, a tar of its whole file system: under a tag, or by digest. */
+export async function pushLayer({
+  registryUrl,
+  repository,
+  platform,
+  tar,
+  tag,
+}: {
+  readonly registryUrl: string;
+  readonly repository: string;
+  readonly platform: string;
+  readonly tar: Buffer;
+  readonly tag?: string;
+}): Promise<PushedImage> {
   const layer = gzipSync(tar);
   const [os, architecture, variant] = platform.split('/');
   const config = Buffer.from(
@@ -81,7 +95,7 @@ export async function pushImage({
       layers: [{ mediaType: mediaTypes.layer, digest: digestOf(layer), size: layer.length }],
     }),
   );
-  return putManifest(base, { bytes: manifest, mediaType: mediaTypes.manifest, reference: digestOf(manifest) });
+  return putManifest(base, { bytes: manifest, mediaType: mediaTypes.manifest, reference: tag ?? digestOf(manifest) });
 }
 
 /** Pushes a Trivy database as its makers publish it: one layer with `trivy.db` and `metadata.json`, under a tag. */
