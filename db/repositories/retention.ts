@@ -83,25 +83,27 @@ export async function deleteExpiredRuns(db: Database, { before, limit }: Batch):
         .selectFrom('run')
         .select('run.id')
         .where('run.ended_at', '<', before)
-        .where(({ not, exists, selectFrom }) =>
-          not(
-            exists(
-              selectFrom('log_segment')
+        .where((eb) =>
+          eb.not(
+            eb.exists(
+              eb
+                .selectFrom('log_segment')
                 .innerJoin('build', 'build.id', 'log_segment.build_id')
                 .select('build.id')
                 .whereRef('build.run_id', '=', 'run.id'),
             ),
           ),
         )
-        .where(({ not, exists, selectFrom, or }) =>
-          not(
-            exists(
-              selectFrom('scan_report')
+        .where((eb) =>
+          eb.not(
+            eb.exists(
+              eb
+                .selectFrom('scan_report')
                 .innerJoin('scan', 'scan.id', 'scan_report.scan_id')
                 .select('scan.id')
                 .whereRef('scan.run_id', '=', 'run.id')
                 .where((report) =>
-                  or([
+                  report.or([
                     report('scan_report.report_key', 'is not', null),
                     report('scan_report.sbom_key', 'is not', null),
                   ]),
@@ -126,10 +128,11 @@ export async function deleteExpiredScans(db: Database, { before, limit }: Batch)
         .select('scan.id')
         .where('scan.run_id', 'is', null)
         .where('scan.ended_at', '<', before)
-        .where(({ not, exists, selectFrom }) =>
-          not(
-            exists(
-              selectFrom('scan_report')
+        .where((eb) =>
+          eb.not(
+            eb.exists(
+              eb
+                .selectFrom('scan_report')
                 .select('scan_id')
                 .whereRef('scan_report.scan_id', '=', 'scan.id')
                 .where('scan_report.report_key', 'is not', null),
