@@ -55,5 +55,29 @@ async function closeRun(
     .where('attempt', '=', attempt)
     .where('state', 'in', ['waiting', 'running'])
     .execute();
+  await closeBuild(trx, { runId, result, at });
   return true;
+}
+
+/** The build's steps have closed it, unless the run ended outside of them. */
+async function closeBuild(
+  trx: DatabaseTransaction,
+  { runId, result, at }: Pick<RunEndRecord, 'runId' | 'result' | 'at'>,
+): Promise<void> {
+  const status = result === 'canceled' ? ('canceled' as const) : ('failed' as const);
+  const closed = await trx
+    .updateTable('build')
+    .set({ status, ended_at: at })
+    .where('run_id', '=', runId)
+    .where('ended_at', 'is', null)
+    .returning('id')
+    .execute();
+  for (const { id } of closed) {
+    await trx
+      .updateTable('build_architecture')
+      .set({ status, ended_at: at })
+      .where('build_id', '=', id)
+      .where('status', 'in', ['pending', 'building'])
+      .execute();
+  }
 }
