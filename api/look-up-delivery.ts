@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Database } from '../db/database.ts';
 import type { PendingDelivery } from '../db/repositories/inbox.ts';
-import { findRunContext } from '../db/repositories/run-context.ts';
+import { listAutoBuildRules } from '../db/repositories/run-context.ts';
 import type { IdentifiedBuildRule, RunContext } from '../db/repositories/run-context.ts';
 import { buildRuleMatch } from '../domain/build.ts';
 import { limits } from '../domain/limits.ts';
@@ -60,9 +60,8 @@ async function changesToBuild(
 ): Promise<readonly SourceChange[]> {
   const living = changes.filter(({ isDeleted, isFork }) => !isDeleted && !isFork);
   if (living.length === 0) return [];
-  const context = await inTurn(() => findRunContext(db, delivery.repository_id));
-  if (context === undefined || !context.isAutoBuild) return [];
-  return living.filter((change) => rulesOf(context, change).some(({ rule }) => rule.enabled));
+  const buildRules = await inTurn(() => listAutoBuildRules(db, delivery.repository_id));
+  return living.filter((change) => rulesOf({ buildRules }, change).length > 0);
 }
 
 async function readTips(
@@ -83,7 +82,10 @@ export interface RuleMatch {
 }
 
 /** The build rules that take a ref, disabled ones too. */
-export function rulesOf({ buildRules }: RunContext, ref: Pick<SourceChange, 'ref' | 'refType'>): RuleMatch[] {
+export function rulesOf(
+  { buildRules }: Pick<RunContext, 'buildRules'>,
+  ref: Pick<SourceChange, 'ref' | 'refType'>,
+): RuleMatch[] {
   return buildRules.flatMap((rule) => {
     const groups = buildRuleMatch(rule, ref);
     return groups === undefined ? [] : [{ rule, groups }];

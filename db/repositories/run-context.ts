@@ -75,6 +75,19 @@ export async function getRunContext(db: Database | DatabaseTransaction, reposito
   return context;
 }
 
+/** The build rules a push to the repository starts now, enabled ones alone; none where automatic builds are off. */
+export async function listAutoBuildRules(db: Database, repositoryId: string): Promise<IdentifiedBuildRule[]> {
+  const rows = await db
+    .selectFrom('build_rule')
+    .innerJoin('repository', 'repository.id', 'build_rule.repository_id')
+    .select(['build_rule.id', 'build_rule.definition', 'build_rule.enabled'])
+    .where('repository.id', '=', repositoryId)
+    .where('repository.is_auto_build', '=', true)
+    .where('build_rule.enabled', '=', true)
+    .execute();
+  return rows.map(({ id, definition, enabled }) => ({ ...definition, id, enabled }));
+}
+
 async function listRules(db: Database | DatabaseTransaction, repositoryId: string): Promise<IdentifiedBuildRule[]> {
   const rows = await db
     .selectFrom('build_rule')
