@@ -21,6 +21,8 @@ const innerThings: readonly { readonly path: RegExp; readonly thing: string }[] 
 const namedCodes: readonly { readonly path: RegExp; readonly code: string }[] = [
   { path: /^nodes\/[^/]+$/, code: 'chain.graph_fixed' },
   { path: /^nodes\/scan\/engine$/, code: 'scan.engine_unavailable' },
+  { path: /^(?:rule\/|buildRules\/\d+\/)?paths\/(?:include|exclude)(?:\/|$)/, code: 'build_rule.paths_invalid' },
+  { path: /^(?:rule\/|buildRules\/\d+\/)?schedule\/(?:cron|timeZone)$/, code: 'build_rule.schedule_invalid' },
 ];
 
 /** Every issue of a failed parse as the API words it: a pointer, a stable code and a sentence. */

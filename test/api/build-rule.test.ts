@@ -10,18 +10,20 @@ import {
 } from '../support/api-world.ts';
 
 let api: TestApi;
+let shop: string;
+let sourceAccount: string;
 let local: string;
 let bound: string;
+
+const codeSource = () => ({ codeSource: { sourceAccount, codeNamespace: 'acme', codeRepository: 'web' } });
 
 beforeAll(async () => {
   api = await createTestApi();
   await createInstance(api, 'hangzhou');
-  const shop = await createNamespace(api, 'hangzhou', 'shop');
-  const sourceAccount = await createSourceAccount(api, 'hangzhou');
+  shop = await createNamespace(api, 'hangzhou', 'shop');
+  sourceAccount = await createSourceAccount(api, 'hangzhou');
   local = await createRepository(api, shop, 'local');
-  bound = await createRepository(api, shop, 'bound', {
-    codeSource: { sourceAccount, codeNamespace: 'acme', codeRepository: 'web' },
-  });
+  bound = await createRepository(api, shop, 'bound', codeSource());
 });
 afterAll(() => api.close());
 
@@ -59,28 +61,104 @@ describe('build rules', () => {
     });
   });
 
+  const ref = (change: object) => ({ ref: { type: 'branch', name: 'main', match: 'regexp', ...change } });
+  const tag = (imageTag: object) => ({ imageTags: [imageTag] });
+  const five = ['linux/amd64', 'linux/arm64', 'linux/386', 'linux/arm/v7', 'linux/arm/v6'];
+
   it.each([
-    ['/imageTags', 'build_rule.image_tags_invalid', { imageTags: Array(4).fill({ template: 'a' }) }],
-    ['/imageTags/0', 'build_rule.image_tags_invalid', { imageTags: [{}] }],
+    ['/ref', 'build_rule.ref_invalid', { ref: undefined }],
+    ['/ref/type', 'build_rule.type_invalid', ref({ type: 'commit' })],
+    ['/ref/name', 'build_rule.name_invalid', ref({ name: '' })],
+    ['/ref/name', 'build_rule.name_invalid', ref({ name: 'a'.repeat(256) })],
+    ['/ref/name', 'regexp.invalid', ref({ name: '(?=main)' })],
+    ['/ref/name', 'regexp.invalid', ref({ name: String.raw`(a)\1` })],
+    ['/ref/name', 'regexp.too_long', ref({ name: `${'a'.repeat(255)}b?` })],
+    ['/ref/name', 'regexp.too_complex', ref({ name: '(abc){1,900}' })],
+    ['/ref/match', 'build_rule.match_invalid', ref({ match: 'glob' })],
     ['/contextDirectory', 'build_rule.context_directory_invalid', { contextDirectory: '../up' }],
-    ['/timeoutMinutes', 'build_rule.timeout_minutes_invalid', { timeoutMinutes: 181 }],
+    ['/contextDirectory', 'build_rule.context_directory_invalid', { contextDirectory: 'a/../b' }],
+    ['/contextDirectory', 'build_rule.context_directory_invalid', { contextDirectory: 'a\\b' }],
+    ['/contextDirectory', 'build_rule.context_directory_invalid', { contextDirectory: 'a'.repeat(1_025) }],
+    ['/dockerfile', 'build_rule.dockerfile_invalid', { dockerfile: '' }],
+    ['/dockerfile', 'build_rule.dockerfile_invalid', { dockerfile: '../Dockerfile' }],
+    ['/dockerfile', 'build_rule.dockerfile_invalid', { dockerfile: 'a'.repeat(256) }],
+    ['/imageTags', 'build_rule.image_tags_invalid', { imageTags: [] }],
+    ['/imageTags', 'build_rule.image_tags_invalid', { imageTags: Array(4).fill({ template: 'a' }) }],
+    ['/imageTags/0', 'build_rule.image_tags_invalid', tag({})],
+    ['/imageTags/0/template', 'build_rule.image_tags_invalid', tag({ template: '' })],
+    ['/imageTags/0/template', 'build_rule.image_tags_invalid', tag({ template: 'a'.repeat(256) })],
+    ['/imageTags/0/template', 'build_rule.unknown_group', tag({ template: '${nope}' })],
+    ['/imageTags/0/template', 'build_rule.unknown_group', tag({ template: '${tag}' })],
+    ['/imageTags/0/buildTime', 'build_rule.image_tags_invalid', tag({ buildTime: 'yyyy/MM/dd' })],
+    ['/imageTags/0/buildTime', 'build_rule.image_tags_invalid', tag({ buildTime: 'yyyyMMdd-HHmmss-yyyyy' })],
+    ['/imageTags/0/buildTime', 'build_rule.image_tags_invalid', tag({ buildTime: '-._' })],
+    ['/imageTags/0/commitIdLength', 'build_rule.image_tags_invalid', tag({ commitIdLength: 0 })],
+    ['/imageTags/0/commitIdLength', 'build_rule.image_tags_invalid', tag({ commitIdLength: 41 })],
+    ['/imageTags/0/timeZone', 'build_rule.image_tags_invalid', tag({ template: 'a', timeZone: 'Moon/Base' })],
+    ['/architectures', 'build_rule.architectures_invalid', { architectures: [] }],
+    ['/architectures', 'build_rule.architectures_invalid', { architectures: [...five, 'linux/amd64'] }],
+    ['/architectures', 'build_rule.architectures_invalid', { architectures: ['linux/amd64', 'linux/amd64'] }],
     ['/architectures/0', 'build_rule.architectures_invalid', { architectures: ['linux/sparc'] }],
-    ['/ref/name', 'regexp.too_long', { ref: { type: 'branch', name: 'a'.repeat(255) + 'b?', match: 'regexp' } }],
-    ['/ref/name', 'regexp.too_complex', { ref: { type: 'branch', name: '(abc){1,900}', match: 'regexp' } }],
-    [
-      '/buildParameters/0/key',
-      'build_rule.parameter_reserved',
-      { buildParameters: [{ key: 'HTTP_PROXY', value: 'x' }] },
-    ],
-    [
-      '/buildParameters',
-      'build_rule.build_parameters_invalid',
-      { buildParameters: Array.from({ length: 21 }, (_, index) => ({ key: `K${index}`, value: 'x' })) },
-    ],
-  ])('name what is wrong at %s by %s', async (pointer, code, change) => {
+    ['/timeoutMinutes', 'build_rule.timeout_minutes_invalid', { timeoutMinutes: 0 }],
+    ['/timeoutMinutes', 'build_rule.timeout_minutes_invalid', { timeoutMinutes: 181 }],
+    ['/timeoutMinutes', 'build_rule.timeout_minutes_invalid', { timeoutMinutes: 1.5 }],
+    ['/enabled', 'build_rule.enabled_invalid', { enabled: 'yes' }],
+    ['/paths/include/0', 'build_rule.paths_invalid', { paths: { include: ['../up'] } }],
+    ['/paths/exclude', 'build_rule.paths_invalid', { paths: { exclude: Array(21).fill('a') } }],
+    ['/paths', 'build_rule.paths_invalid', { ref: { type: 'tag', name: 'v1' }, paths: { include: ['a'] } }],
+    ['/schedule/cron', 'build_rule.schedule_invalid', { schedule: { cron: '@daily' } }],
+    ['/schedule/timeZone', 'build_rule.schedule_invalid', { schedule: { cron: '0 3 * * *', timeZone: 'Mars' } }],
+    ['/schedule', 'build_rule.schedule_invalid', { ...ref({ name: 'm.*' }), schedule: { cron: '0 3 * * *' } }],
+    ['/schedule/every', 'request.unknown_field', { schedule: { cron: '0 3 * * *', every: 'day' } }],
+    ['/onBaseImageUpdate', 'build_rule.on_base_image_update_invalid', { onBaseImageUpdate: 1 }],
+    ['/secrets/0/id', 'build_rule.secrets_invalid', { secrets: [{ id: 'a b', secretRef: 'x' }] }],
+    ['/secrets/0/secretRef', 'build_rule.secrets_invalid', { secrets: [{ id: 'a', secretRef: 'nobody-added-it' }] }],
+    ['/secrets', 'build_rule.secrets_invalid', { secrets: Array(21).fill({ id: 'a', secretRef: 'x' }) }],
+    ['/targetStage', 'build_rule.target_stage_invalid', { targetStage: '--output=/etc' }],
+    ['/targetStage', 'build_rule.target_stage_invalid', { targetStage: '' }],
+    ['/allowPartial', 'build_rule.allow_partial_invalid', { allowPartial: null }],
+    ['/colour', 'request.unknown_field', { colour: 'blue' }],
+  ])('name what is wrong at %s by %s: %j', async (pointer, code, change) => {
     const answer = await api.call('POST', rules(), { body: { ...mainRule, ...change } });
     expect(answer.status).toBe(422);
-    expect(answer.body?.['errors']).toContainEqual(expect.objectContaining({ pointer, code }));
+    expect(answer.body?.['errors']).toContainEqual({ pointer, code, message: expect.stringMatching(/\.$/) });
+  });
+
+  it('take every field at its limit', async () => {
+    const largest = {
+      ref: { type: 'branch', name: 'a'.repeat(255) },
+      contextDirectory: `/${'a'.repeat(1_023)}`,
+      dockerfile: 'a'.repeat(255),
+      imageTags: [
+        { template: 'a'.repeat(255), buildTime: 'yyyy-MM-dd_HH.mm.ss-', commitIdLength: 40, timeZone: 'UTC' },
+        { commitIdLength: 1 },
+        { buildTime: 'ss' },
+      ],
+      architectures: five,
+      timeoutMinutes: 180,
+      paths: { include: Array(20).fill('a'.repeat(255)), exclude: [] },
+      schedule: { cron: '*/5 0-6 1,15 JAN-MAR 0', timeZone: 'Asia/Shanghai' },
+      onBaseImageUpdate: true,
+      targetStage: 'a'.repeat(128),
+      allowPartial: true,
+    };
+    const created = await create(api, rules(), largest);
+    const imageTags = largest.imageTags.map((imageTag) => expect.objectContaining(imageTag));
+    expect(created.body).toMatchObject({ ...largest, imageTags });
+    const read = await api.call('GET', `/v1/build-rules/${textAt(created, 'id')}`);
+    expect(read.body).toEqual(created.body);
+  });
+
+  it('are at most as many as the edition allows', async () => {
+    const id = await createRepository(api, shop, 'many', codeSource());
+    const { db } = api.database;
+    await db.updateTable('instance').set({ edition: 'personal' }).execute();
+    for (let count = 0; count < 5; count += 1) await create(api, `/v1/repositories/${id}/build-rules`, mainRule);
+    expect(await api.call('POST', `/v1/repositories/${id}/build-rules`, { body: mainRule })).toMatchObject({
+      status: 409,
+      body: { code: 'quota.exceeded', quota: 'buildRulesPerRepository', limit: 5, used: 5 },
+    });
+    await db.updateTable('instance').set({ edition: 'advanced' }).execute();
   });
 
   it('are changed and deleted only by who saw the newest version', async () => {
