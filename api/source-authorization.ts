@@ -120,7 +120,10 @@ async function credentialOf(
   const call = { caCertificate: begun.ca_certificate, signal: AbortSignal.timeout(exchangeMs) };
   try {
     const app = way.flow === 'oauth' ? way.app : { ...way.app, host: 'github' as const };
-    const grant = await deps.sourceOauth.codeExchange({ app, ...partsOf(deps, state), answer, ...call });
+    const parts = partsOf(deps, state);
+    // The page that installs a GitHub App takes no challenge along.
+    const verifier = way.flow === 'oauth' ? parts.verifier : null;
+    const grant = await deps.sourceOauth.codeExchange({ app, ...parts, verifier, answer, ...call });
     if (way.flow === 'oauth') return grant;
     return await installationOf(deps, { app: way.app, userToken: grant.accessToken, answer, ...call });
   } catch (error) {

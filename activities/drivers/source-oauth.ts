@@ -65,8 +65,8 @@ export type OauthClientApp = Pick<OauthApp, 'host' | 'baseUrl' | 'clientId' | 'c
 interface Flow {
   readonly app: OauthClientApp;
   readonly redirectUri: string;
-  /** Of PKCE: 43 or more characters nobody else knows. */
-  readonly verifier: string;
+  /** Of PKCE: 43 or more characters nobody else knows; null where the way there could not carry a challenge. */
+  readonly verifier: string | null;
   readonly state: string;
 }
 
@@ -98,7 +98,7 @@ export function createSourceOauth({ openEgress, clock }: SourceOauthOptions): So
       const asked = { response_type: 'code', client_id: app.clientId, redirect_uri: redirectUri, state };
       for (const [name, value] of Object.entries(asked)) url.searchParams.set(name, value);
       if (flow.scope !== '') url.searchParams.set('scope', flow.scope);
-      if (flow.hasPkce) {
+      if (flow.hasPkce && verifier !== null) {
         url.searchParams.set('code_challenge', await oauth.calculatePKCECodeChallenge(verifier));
         url.searchParams.set('code_challenge_method', 'S256');
       }
@@ -113,7 +113,7 @@ export function createSourceOauth({ openEgress, clock }: SourceOauthOptions): So
           auth,
           params,
           redirectUri,
-          flowOf(app).hasPkce ? verifier : oauth.nopkce,
+          flowOf(app).hasPkce && verifier !== null ? verifier : oauth.nopkce,
           options,
         );
         return grantOf(await oauth.processAuthorizationCodeResponse(server, client, response), clock());

@@ -140,10 +140,17 @@ export function textAt({ body }: Pick<Answer, 'body'>, path: string): string {
 
 const jsonObject = z.looseObject({});
 
-/** The API over a database of its own, and a function that calls it as the administrator. */
-export async function createTestApi(overrides: Partial<ApiDeps> = {}) {
+/**
+ * The API over a database of its own, and a function that calls it as the administrator. `wire` puts real parts in place of
+ * stand-ins; it is given what they are made of.
+ */
+export async function createTestApi(
+  overrides: Partial<ApiDeps> = {},
+  wire: (deps: ApiDeps) => Promise<Partial<ApiDeps>> = async () => ({}),
+) {
   const database = await createTestDatabase();
-  const deps = testDeps({ db: database.db, ...overrides });
+  const standIns = testDeps({ db: database.db, ...overrides });
+  const deps = { ...standIns, ...(await wire(standIns)) };
   const app = createApp(deps);
 
   async function call(

@@ -41,8 +41,9 @@ function hasApp(
   { form, state }: { form: URLSearchParams; state: HostState },
 ): boolean {
   const { clientId, clientSecret } = state.app;
-  const basic = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`;
-  if (host === 'bitbucket') return decodeURIComponent(headers.authorization ?? '') === basic;
+  // RFC 6749, 2.3.1: both parts are form-encoded before they are joined.
+  const login = Buffer.from(headers.authorization?.replace('Basic ', '') ?? '', 'base64').toString('utf8');
+  if (host === 'bitbucket') return decodeURIComponent(login) === `${clientId}:${clientSecret}`;
   return form.get('client_id') === clientId && form.get('client_secret') === clientSecret;
 }
 

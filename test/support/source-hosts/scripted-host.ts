@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer as createPlainServer } from 'node:http';
+import { createServer as createPlainServer, request as httpRequest } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { z } from 'zod';
@@ -29,13 +29,20 @@ export interface ScriptedHost {
   close(): Promise<void>;
 }
 
-/** Starts one host's API as its public documentation describes it; the code repository is always `acme/web`. */
+/**
+ * Starts one host's API as its public documentation describes it; the code repository is always `acme/web`. With `gitUrl` a real git
+ * server stands behind its clone addresses.
+ */
 export async function startScriptedHost(
   host: ApiHost,
-  { certificate }: { certificate?: SelfSigned } = {},
+  { certificate, gitUrl }: { certificate?: SelfSigned; gitUrl?: string } = {},
 ): Promise<ScriptedHost> {
   const state = newState();
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
+    if (gitUrl !== undefined && /\.git\//.test(request.url ?? '')) {
+      forward(request, response, gitUrl);
+      return;
+    }
     void answerTo(host, state, request).then(({ status, body, headers }) => {
       response.writeHead(status, { 'content-type': 'application/json', ...headers });
       response.end(typeof body === 'string' ? body : body === undefined ? '' : JSON.stringify(body));
@@ -58,6 +65,17 @@ export async function startScriptedHost(
       await once(server, 'close');
     },
   };
+}
+
+function forward(request: IncomingMessage, response: ServerResponse, gitUrl: string): void {
+  const { method, headers } = request;
+  const url = new URL((request.url ?? '/').replace(/^\/scm\//, '/'), gitUrl);
+  const forwarded = httpRequest(url, { method: method ?? 'GET', headers }, (answer) => {
+    response.writeHead(answer.statusCode ?? 502, answer.headers);
+    answer.pipe(response);
+  });
+  forwarded.once('error', () => response.destroy());
+  request.pipe(forwarded);
 }
 
 function newState(): HostState {
