@@ -25,6 +25,8 @@ export interface IsolationOptions {
   readonly resolve?: (host: string) => Promise<readonly string[]>;
   /** Asked for at each build, beside the world's own. */
   readonly registries?: () => readonly BuildRegistry[];
+  /** Where the daemons keep everything; the world's own unless said otherwise. */
+  readonly folder?: string;
   readonly maxBuilds?: number;
   readonly idleMs?: number;
 }
@@ -66,7 +68,7 @@ export async function startIsolationWorld(options: IsolationOptions = {}): Promi
   const tools = await resolveTools(['buildkit'], { env: process.env, onProgress: () => undefined, signal });
   const registry = await startRegistry();
   const home = await mkdtemp(join(tmpdir(), 'slipway-isolation-'));
-  const folder = join(home, 'buildkit');
+  const folder = options.folder ?? join(home, 'buildkit');
   const tar = Buffer.from(
     await shellRootfs(['/bin/bash', '/usr/bin/curl', '/usr/bin/perl', '/usr/bin/truncate', '/usr/bin/mkfifo']),
   );
@@ -138,7 +140,9 @@ export async function startIsolationWorld(options: IsolationOptions = {}): Promi
         cacheNamespace: namespaceId,
         workDirectory,
         secrets: [],
-        onLines: (more) => lines.push(...more.map(({ text }) => text)),
+        onLines: (more) => {
+          for (const { text } of more) lines.push(text);
+        },
         signal: steps.signal ?? signal,
         timeoutMs: 120_000,
         ...steps.input,
