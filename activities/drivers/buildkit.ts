@@ -120,7 +120,11 @@ async function buildImage(options: BuildkitOptions, input: ImageBuildInput): Pro
   try {
     await runProcess({
       command: options.buildctl,
-      args: buildArguments(options, input, { contextFolder, metadataFile }),
+      args: buildArguments(options, input, {
+        contextFolder,
+        metadataFile,
+        isEpochAsked: await asksForEpoch(input, contextFolder),
+      }),
       env: { DOCKER_CONFIG: configFolder },
       signal,
       timeoutMs,
@@ -153,6 +157,12 @@ async function unpackContext({ contextArchive, workDirectory, signal }: ImageBui
   return folder;
 }
 
+/** Whether a step wants to know the commit's time. */
+async function asksForEpoch({ dockerfile }: ImageBuildInput, contextFolder: string): Promise<boolean> {
+  const text = await readFile(join(contextFolder, dockerfile), 'utf8').catch(() => '');
+  return /^\s*ARG\s.*\bSOURCE_DATE_EPOCH\b/im.test(text);
+}
+
 function show({ onLines }: ImageBuildInput, lines: readonly ProgressLine[]): void {
   if (lines.length > 0) onLines(lines);
 }
@@ -160,7 +170,7 @@ function show({ onLines }: ImageBuildInput, lines: readonly ProgressLine[]): voi
 function buildArguments(
   options: BuildkitOptions,
   input: ImageBuildInput,
-  { contextFolder, metadataFile }: { contextFolder: string; metadataFile: string },
+  { contextFolder, metadataFile, isEpochAsked }: { contextFolder: string; metadataFile: string; isEpochAsked: boolean },
 ): string[] {
   const { target } = input;
   const seconds = Math.floor(Date.parse(input.commitTime) / 1000);
@@ -170,6 +180,8 @@ function buildArguments(
     'push=true',
     'push-by-digest=true',
     'oci-mediatypes=true',
+    // As the build argument it would be part of every WORKDIR, and nothing after one be cached for the next commit.
+    `source-date-epoch=${seconds}`,
     'rewrite-timestamp=true',
     ...(target.isInsecure ? ['registry.insecure=true'] : []),
   ];
@@ -180,7 +192,7 @@ function buildArguments(
     `filename=${input.dockerfile}`,
     `platform=${input.platform}`,
     `build-arg:BUILDKIT_CACHE_MOUNT_NS=${input.cacheNamespace}`,
-    `build-arg:SOURCE_DATE_EPOCH=${seconds}`,
+    ...(isEpochAsked ? [`build-arg:SOURCE_DATE_EPOCH=${seconds}`] : []),
     `label:org.opencontainers.image.revision=${input.revision}`,
     ...input.args.map(({ key, value }) => `build-arg:${key}=${value}`),
     ...(input.targetStage === null ? [] : [`target=${input.targetStage}`]),

@@ -74,6 +74,35 @@ describe('the remote cache', () => {
   });
 });
 
+describe('the time of the commit', () => {
+  const dockerfile = (head: string) =>
+    `${base}${head}WORKDIR /srv/app\nCOPY one.txt ./\nRUN echo "epoch: $SOURCE_DATE_EPOCH" > made\n`;
+  const files = { 'app/one.txt': 'one' };
+
+  test('dates the image and its files, and leaves every step cached for the next commit', async () => {
+    await world.build('dated', { dockerfile: dockerfile(''), files, input: { commitTime: '2024-01-01T00:00:00Z' } });
+    const next = await world.build('dated', {
+      dockerfile: dockerfile(''),
+      files,
+      input: { commitTime: '2025-01-01T00:00:00Z' },
+    });
+    expect(next).toMatchObject({ steps: 4, cachedSteps: 4 });
+    const manifest = await world.fetchJson('dated', `manifests/${next.digest}`);
+    const config = await world.fetchJson('dated', `blobs/${Object(manifest['config']).digest}`);
+    expect(config).toMatchObject({
+      created: '2025-01-01T00:00:00Z',
+      history: [{ created: '2025-01-01T00:00:00Z' }, {}, {}, {}],
+    });
+  });
+
+  test('is told to the steps of a Dockerfile that asks for it', async () => {
+    const head = 'ARG SOURCE_DATE_EPOCH\nRUN echo "told: $SOURCE_DATE_EPOCH"\n';
+    const input = { commitTime: '2024-01-01T00:00:00Z' };
+    const built = await world.build('told', { dockerfile: dockerfile(head), files, input });
+    expect(built.lines.join('\n')).toContain('told: 1704067200');
+  });
+});
+
 describe('a build secret', () => {
   const value = 's3cret-of-the-build-0123456789';
 
