@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import { once } from 'node:events';
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { ApiClient } from '../../stack/api-client.ts';
 import { createFaultProxy } from '../support/fault-proxy.ts';
@@ -23,14 +23,22 @@ import {
   stepOf,
   untilRun,
 } from '../support/stack-world.ts';
+import { openStackCheck, type StackCheck } from '../support/stack-check.ts';
 
 let api: ApiClient;
 let checkout: Checkout;
+let checker: StackCheck;
 beforeAll(async () => {
   api = stackApi();
   checkout = await checkoutSample();
+  checker = await openStackCheck();
 });
-afterAll(() => checkout.remove());
+afterAll(async () => {
+  await checkout.remove();
+  await checker.close();
+});
+// Whatever a test did, nothing is lost, doubled, stranded or out of order after it.
+afterEach(() => checker.untilClean(), 150_000);
 
 const slowly = (seconds: number, mark: string) =>
   `FROM debian:bookworm-slim\nRUN sleep ${seconds} && echo ${mark} > /etc/mark\n`;
