@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RegistryClient } from '../activities/drivers/registry.ts';
 import { type Descriptor, manifestMediaTypes, parseManifest } from '../domain/image-manifest.ts';
 import { baseImageNamespace } from '../domain/instance.ts';
 import { withLock } from '../tools/lock.ts';
-import { makeLayout, type Recipe, recipeKey } from './sample/base-images/make.ts';
+import { makeLayout, newestNews, PACKAGES, type Recipe, recipeKey } from './sample/base-images/make.ts';
 import { blobPath, type Document, readBlob } from './sample/base-images/oci-layout.ts';
 import { type Architecture, RELEASE } from './sample/base-images/rootfs.ts';
 import { StackError } from './stack-error.ts';
@@ -20,6 +20,7 @@ const RECIPES: readonly Omit<Recipe, 'architectures'>[] = [
 ];
 const ALL_ARCHITECTURES: readonly Architecture[] = ['amd64', 'arm64'];
 const UNFINISHED = '.making-';
+const DAY_MS = 24 * 3_600_000;
 
 /** One hosted base image, complete on disk: an OCI layout, which other programs read as it is. */
 export interface BaseImage {
@@ -42,6 +43,11 @@ export interface MakeOptions {
   readonly architectures?: readonly Architecture[];
 }
 
+export interface RenewOptions extends MakeOptions {
+  /** An image that was made or looked at more recently is left alone; default a day. */
+  readonly minAgeMs?: number;
+}
+
 /**
  * The hosted base images, each for amd64 and arm64, made by mmdebstrap from Debian's packages or found in the cache. One
  * architecture is emulated and takes the longest. Throws if Debian cannot be reached or a program is missing.
@@ -49,14 +55,81 @@ export interface MakeOptions {
 export async function makeBaseImages(options: MakeOptions): Promise<readonly BaseImage[]> {
   const folder = join(options.cacheDir, 'base-images');
   const images: BaseImage[] = [];
-  for (const [index, contents] of RECIPES.entries()) {
-    const recipe = { ...contents, architectures: options.architectures ?? ALL_ARCHITECTURES };
-    const layout = join(folder, `debian-${recipe.tag}-${await recipeKey(recipe)}`);
+  for (const [index, { recipe, layout }] of (await places(options)).entries()) {
     const line = `making base image debian:${recipe.tag}, ${index + 1} of ${RECIPES.length}, about 2 min, only this once`;
-    if (!(await isComplete(layout))) await makeOnce({ recipe, layout, folder, line }, options);
+    const making = { recipe, layout, folder, line, isDue: async () => !(await isComplete(layout)) };
+    if (await making.isDue()) await makeOnce(making, options);
     images.push(await readBaseImage(layout, recipe.tag));
   }
   return images;
+}
+
+/**
+ * The hosted base images, made anew where Debian has published something since. One whose packages turn out to be the same stays as
+ * it is: a change of its digest has images built anew that nothing new would come into.
+ */
+export async function renewBaseImages(options: RenewOptions): Promise<readonly BaseImage[]> {
+  const folder = join(options.cacheDir, 'base-images');
+  const images: BaseImage[] = [];
+  for (const { recipe, layout } of await places(options)) {
+    const line = `renewing base image debian:${recipe.tag}: Debian has news`;
+    const making = { recipe, layout, folder, line, isDue: () => isOutdated({ recipe, layout }, options) };
+    if (await making.isDue()) await makeOnce(making, options);
+    images.push(await readBaseImage(layout, recipe.tag));
+  }
+  return images;
+}
+
+interface Place {
+  readonly recipe: Recipe;
+  readonly layout: string;
+}
+
+async function places({ cacheDir, architectures = ALL_ARCHITECTURES }: MakeOptions): Promise<readonly Place[]> {
+  return Promise.all(
+    RECIPES.map(async (contents) => {
+      const recipe = { ...contents, architectures };
+      return { recipe, layout: join(cacheDir, 'base-images', `debian-${recipe.tag}-${await recipeKey(recipe)}`) };
+    }),
+  );
+}
+
+/** Whether Debian has news since the image was made, or since it was last found to be without any; asked once a day. */
+async function isOutdated({ recipe, layout }: Place, options: RenewOptions): Promise<boolean> {
+  if (!(await isComplete(layout))) return true;
+  const { minAgeMs = DAY_MS } = options;
+  if (Date.now() - (await lastLook(layout)) < minAgeMs) return false;
+  const { created } = await readFacts(layout, recipe.tag);
+  const known = Math.max(
+    Date.parse(created) / 1_000,
+    Number(await readFile(checkedFile(layout), 'utf8').catch(() => '')),
+  );
+  const news = await newestNews(recipe, options);
+  if (news > known) return true;
+  await writeFile(checkedFile(layout), `${known}`);
+  return false;
+}
+
+/** When the image was made, or last compared with what Debian has. */
+async function lastLook(layout: string): Promise<number> {
+  const times = [join(layout, 'index.json'), checkedFile(layout)].map((file) =>
+    stat(file).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    ),
+  );
+  return Math.max(...(await Promise.all(times)));
+}
+
+/** Beside the layout, which holds nothing but the image: until when Debian was found to have nothing new for it. */
+function checkedFile(layout: string): string {
+  return `${layout}.checked`;
+}
+
+async function readFacts(layout: string, tag: string): Promise<{ created: string; packages: string | undefined }> {
+  const { index } = await readBaseImage(layout, tag);
+  const { annotations } = parseManifest({ mediaType: index.descriptor.mediaType, bytes: index.bytes });
+  return { created: annotations?.['org.opencontainers.image.created'] ?? '', packages: annotations?.[PACKAGES] };
 }
 
 /** Puts an image into a registry: what is there already is not sent again, the tag comes last. */
@@ -80,29 +153,39 @@ export async function pushBaseImage(
   await registry.manifestPut(repository, tag, { mediaType: index.descriptor.mediaType, bytes: index.bytes, signal });
 }
 
-interface Making {
-  readonly recipe: Recipe;
-  readonly layout: string;
+interface Making extends Place {
   readonly folder: string;
   readonly line: string;
+  /** Asked again once nobody else makes it. */
+  readonly isDue: () => Promise<boolean>;
 }
 
-async function makeOnce({ recipe, layout, folder, line }: Making, options: MakeOptions): Promise<void> {
+async function makeOnce({ recipe, layout, folder, line, isDue }: Making, options: MakeOptions): Promise<void> {
   await mkdir(folder, { recursive: true });
   const onWait = (): void => options.onProgress(`waiting: another process is making a base image in ${folder}`);
   await withLock({ path: join(folder, 'lock'), signal: options.signal, onWait }, async () => {
-    if (await isComplete(layout)) return;
+    if (!(await isDue())) return;
     options.onProgress(line);
     await removeLeftovers(folder);
     const unfinished = await mkdtemp(join(folder, UNFINISHED));
     try {
       await makeLayout(recipe, unfinished, options);
+      if (await hasSamePackages({ recipe, layout }, unfinished)) return;
       await rm(layout, { recursive: true, force: true });
       await rename(unfinished, layout);
     } finally {
       await rm(unfinished, { recursive: true, force: true });
     }
   });
+}
+
+/** Whether what was just made holds nothing new; then it is noted until when that is known. */
+async function hasSamePackages({ recipe, layout }: Place, made: string): Promise<boolean> {
+  if (!(await isComplete(layout))) return false;
+  const [old, { created, packages }] = [await readFacts(layout, recipe.tag), await readFacts(made, recipe.tag)];
+  if (packages === undefined || packages !== old.packages) return false;
+  await writeFile(checkedFile(layout), `${Date.parse(created) / 1_000}`);
+  return true;
 }
 
 async function readBaseImage(layout: string, tag: string): Promise<BaseImage> {

@@ -6,7 +6,7 @@ import { createRegistryClient } from '../activities/drivers/registry.ts';
 import { paths } from '../console/src/path-builder.ts';
 import { liveRunStatuses } from '../domain/record.ts';
 import { type ApiClient, createApiClient } from './api-client.ts';
-import { pushBaseImage } from './base-images.ts';
+import { pushBaseImage, renewBaseImages } from './base-images.ts';
 import { managedInstances } from './parts.ts';
 import { createSampleChain, ensureInstances, moveSampleChain, type SampleWiring } from './sample-chain.ts';
 import { prepareCheckout, pushCheckout, writeHook } from './sample-push.ts';
@@ -46,7 +46,7 @@ export async function loadSample({ stack, settings, onProgress, signal }: Sample
     managedInstances.map(({ name }) => [name, `http://127.0.0.1:${ports[name]}`]),
   );
   await ensureInstances(api, { registryUrls });
-  await pushBaseImages(api, stack, signal);
+  await pushBaseImages(api, { ...stack, signal });
   if (!settings.isSampleWanted) return consoleLines(api, addresses.url);
 
   const wiring: SampleWiring = {
@@ -66,11 +66,19 @@ export async function loadSample({ stack, settings, onProgress, signal }: Sample
   ];
 }
 
+/** Makes the base images anew where Debian has news, and hosts them; whoever asked for it builds anew then. */
+export async function renewHostedImages({ stack, settings, onProgress, signal }: SampleContext): Promise<void> {
+  const { cacheDir, env } = settings;
+  const baseImages = await renewBaseImages({ cacheDir, env, onProgress, signal });
+  const { addresses, keys, ports } = stack;
+  const api = createApiClient({ url: addresses.url, token: keys.adminToken, signal });
+  await pushBaseImages(api, { addresses, ports, baseImages, signal });
+}
+
 /** The base images are public, and hosted by the first instance: buildkitd is told to ask there for docker.io. */
 async function pushBaseImages(
   api: ApiClient,
-  { addresses, ports, baseImages }: Stack,
-  signal: AbortSignal,
+  { addresses, ports, baseImages, signal }: Pick<Stack, 'addresses' | 'ports' | 'baseImages'> & { signal: AbortSignal },
 ): Promise<void> {
   const [{ name }] = managedInstances;
   const login = await api.call('POST', `/v1/instances/${name}/authorization-tokens`, {

@@ -11,6 +11,8 @@ export interface StackSettings {
   /** 0: any free port. */
   readonly apiPort: number;
   readonly isSampleWanted: boolean;
+  /** Whether hosted base images are made anew when Debian has news. */
+  readonly isRenewalWanted: boolean;
   /** What can be made again: compiled programs, base images. */
   readonly cacheDir: string;
   /**
@@ -48,6 +50,7 @@ const environmentSchema = z.object({
     .min(0, portMessage)
     .max(65_535, portMessage)
     .default(8080),
+  SLIPWAY_BASE_IMAGE_RENEWAL: z.enum(['on', 'off'], 'it is on or off').default('on'),
   SLIPWAY_POSTGRES_URL: text,
   SLIPWAY_TEMPORAL_ADDRESS: text,
   SLIPWAY_OBJECT_STORE_ENDPOINT: text,
@@ -70,6 +73,7 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
     home: isAbsolute(home) ? home : resolve(env['INIT_CWD'] ?? process.cwd(), home),
     apiPort: parsed.data.SLIPWAY_PORT,
     isSampleWanted: !hasFlag(args),
+    isRenewalWanted: parsed.data.SLIPWAY_BASE_IMAGE_RENEWAL === 'on',
     cacheDir: cacheFolder(env),
     buildIsolation: buildIsolation(parsed.data),
     outside: {

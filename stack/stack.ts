@@ -9,6 +9,7 @@ import { ensureEmulation } from './emulation.ts';
 import { type Keys, openKeys } from './keys.ts';
 import { type Addresses, addressesOf, apiPart, outerParts, type PartsContext, workerPart } from './parts.ts';
 import { choosePorts, type Ports } from './ports.ts';
+import { refreshing } from './refreshing.ts';
 import { assertMayBuild, type StackSettings } from './settings.ts';
 import { removeStackFile, stackFileOf, writeStackFile } from './stack-file.ts';
 import { StackError } from './stack-error.ts';
@@ -89,7 +90,8 @@ async function startParts(
   const addresses = addressesOf(context);
   const trivyFolder = join(home, 'trivy');
   await makeVulnerabilityData({ binary: tools.vulndb, folder: trivyFolder });
-  endings.push(refreshing(() => makeVulnerabilityData({ binary: tools.vulndb, folder: trivyFolder }), onProgress));
+  const renewData = () => makeVulnerabilityData({ binary: tools.vulndb, folder: trivyFolder });
+  endings.push(refreshing(renewData, { everyMs: DATA_REFRESH_MS, onProgress }));
 
   let isAnnounced = false;
   const announce = async (): Promise<void> => {
@@ -142,15 +144,6 @@ async function prepareHome(home: string): Promise<void> {
   throw new StackError(
     `The disk that holds ${home} has ${Math.floor((bavail * bsize) / 1024 ** 2)} MB left and Slipway needs 1 GB: make room, or set SLIPWAY_HOME to another disk.`,
   );
-}
-
-/** Repeats some work for as long as the stack runs; the answer ends it. */
-function refreshing(work: () => Promise<void>, onProgress: (line: string) => void): () => Promise<void> {
-  const timer = setInterval(() => {
-    work().catch((error: unknown) => onProgress(error instanceof Error ? error.message : 'The refresh failed.'));
-  }, DATA_REFRESH_MS);
-  timer.unref();
-  return async () => clearInterval(timer);
 }
 
 /** Does things at once; when one fails the others are told to give up and waited for. */

@@ -6,7 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RegistryClient } from '../../activities/drivers/registry.ts';
 import { parseManifest } from '../../domain/image-manifest.ts';
-import { makeBaseImages, pushBaseImage } from '../../stack/base-images.ts';
+import { makeBaseImages, pushBaseImage, renewBaseImages } from '../../stack/base-images.ts';
 import { isUsableEmulator, nativeArchitecture } from '../../stack/emulation.ts';
 import { blobPath } from '../../stack/sample/base-images/oci-layout.ts';
 import {
@@ -204,6 +204,53 @@ describe('base images', () => {
       `mmdebstrap could not make the base image for linux/${nativeArchitecture()}: E: unable to fetch perl-base`,
     );
     expect(await readdir(join(folder, 'cache/base-images'))).toEqual(['lock']);
+  });
+});
+
+describe('renewing base images', () => {
+  const debianSays = (date: string) =>
+    writeFile(join(folder, 'bin/apt-helper'), `#!/bin/sh\necho "Date: ${date} UTC" > "$3"\n`);
+  const digestsOf = (images: Awaited<ReturnType<typeof makeBaseImages>>) =>
+    images.map(({ index }) => index.descriptor.digest);
+  const news = 'Sat, 21 Nov 2026 08:00:00';
+
+  test('leaves them alone while Debian has published nothing since', async () => {
+    const own = await machine();
+    const made = await makeBaseImages(own);
+    expect(await renewBaseImages({ ...own, minAgeMs: 0 })).toEqual(made);
+    expect((await readFile(join(folder, 'makings'), 'utf8')).trim().split('\n')).toHaveLength(2);
+  });
+
+  test('keeps the image where the packages are still the same, and does not make it again for the same news', async () => {
+    const own = await machine();
+    const made = await makeBaseImages(own);
+    await debianSays(news);
+    expect(digestsOf(await renewBaseImages({ ...own, minAgeMs: 0 }))).toEqual(digestsOf(made));
+    await renewBaseImages({ ...own, minAgeMs: 0 });
+    expect((await readFile(join(folder, 'makings'), 'utf8')).trim().split('\n')).toHaveLength(4);
+  });
+
+  test('makes another image of other packages, which the next start finds', async () => {
+    const own = await machine();
+    const made = await makeBaseImages(own);
+    await debianSays(news);
+    const program = join(folder, 'bin/mmdebstrap');
+    await writeFile(program, `${await readFile(program, 'utf8')}\necho perl-base 5.36.0-7+deb12u4 >> "$out"\n`);
+    const renewed = await renewBaseImages({ ...own, minAgeMs: 0 });
+    expect(renewed.map(({ tag }) => tag)).toEqual(made.map(({ tag }) => tag));
+    for (const [index, digest] of digestsOf(renewed).entries()) expect(digest).not.toBe(digestsOf(made)[index]);
+    expect(await makeBaseImages(own)).toEqual(renewed);
+    for (const { layout, blobs } of renewed) {
+      for (const { digest } of blobs) expect(await readFile(blobPath(layout, digest))).not.toHaveLength(0);
+    }
+  });
+
+  test('does not ask Debian about an image that was made or looked at today', async () => {
+    const own = await machine();
+    const made = await makeBaseImages(own);
+    await writeFile(join(folder, 'bin/apt-helper'), '#!/bin/sh\nexit 100\n');
+    expect(await renewBaseImages(own)).toEqual(made);
+    await expect(renewBaseImages({ ...own, minAgeMs: 0 })).rejects.toThrow('apt-helper');
   });
 });
 

@@ -44,7 +44,11 @@ async function start(home: string, env: Readonly<Record<string, string>>): Promi
   const child = spawn('npm', ['start'], {
     cwd: rootFolder,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, SLIPWAY_HOME: home, SLIPWAY_PORT: '0', NODE_ENV: undefined, ...env },
+    env: {
+      ...process.env,
+      ...{ SLIPWAY_HOME: home, SLIPWAY_PORT: '0', SLIPWAY_BASE_IMAGE_RENEWAL: 'off', NODE_ENV: undefined },
+      ...env,
+    },
   });
   const ended = once(child, 'close');
   const stop = async (): Promise<void> => {

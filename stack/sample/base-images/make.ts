@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ProcessFailed, runProcess } from '../../../activities/drivers/process.ts';
 import type { Descriptor } from '../../../domain/image-manifest.ts';
+import { definedOnly } from '../../../tools/plan.ts';
 import { ensureEmulation } from '../../emulation.ts';
 import { addDocument, addLayer, finishLayout, imageConfig, imageIndex, imageManifest } from './oci-layout.ts';
 import {
@@ -14,6 +17,11 @@ import {
   newestPublication,
   type Suite,
 } from './rootfs.ts';
+
+/** The annotation of an index that names its packages: the same packages, the same value, whenever it was made. */
+export const PACKAGES = 'io.slipway.packages';
+const TAR_TIMEOUT_MS = 60_000;
+const STATUS_MAX_BYTES = 32 * 1024 * 1024;
 
 /** What one hosted base image is made of. */
 export interface Recipe {
@@ -34,14 +42,18 @@ export async function makeLayout(recipe: Recipe, layout: string, { env, signal }
   const scratch = await mkdtemp(join(layout, 'scratch-'));
   const publishedAtSeconds = await newestPublication(recipe.suites, { access, scratch, env, signal });
   const shared = { recipe, layout, scratch, access, publishedAtSeconds, env, signal };
-  const manifests = await allOrNone(
+  const platforms = await allOrNone(
     recipe.architectures.map(
       (architecture) => (ended: AbortSignal) => makePlatform({ ...shared, architecture, signal: ended }),
     ),
     signal,
   );
   await rm(scratch, { recursive: true });
-  const index = imageIndex(manifests, annotations(recipe, publishedAtSeconds));
+  const packages = createHash('sha256').update(JSON.stringify(platforms.map((platform) => platform.packages)));
+  const index = imageIndex(
+    platforms.map(({ manifest }) => manifest),
+    { ...annotations(recipe, publishedAtSeconds), [PACKAGES]: packages.digest('hex') },
+  );
   await addDocument(layout, index);
   await finishLayout(layout, { index, tag: recipe.tag });
 }
@@ -80,10 +92,11 @@ async function makePlatform({
   scratch,
   publishedAtSeconds,
   ...context
-}: PlatformWork): Promise<Descriptor> {
+}: PlatformWork): Promise<{ readonly manifest: Descriptor; readonly packages: string }> {
   const tar = join(scratch, `${architecture}.tar`);
   await makeRootfs({ suites: recipe.suites, architecture }, { ...context, out: tar, publishedAtSeconds });
   const layer = await addLayer(layout, tar, context.signal);
+  const packages = await packagesIn(tar, context);
   await rm(tar);
   const platform =
     architecture === 'arm64' ? { os: 'linux', architecture, variant: 'v8' } : { os: 'linux', architecture };
@@ -97,10 +110,40 @@ async function makePlatform({
   const manifest = imageManifest({ config: config.descriptor, layers: [layer.descriptor], platform });
   await addDocument(layout, config);
   await addDocument(layout, manifest);
-  return manifest.descriptor;
+  return { manifest: manifest.descriptor, packages };
 }
 
-/** Another key as soon as the image would be made differently; not when Debian has news: delete the folder for those. */
+/** What tells two trees of one recipe apart but for the times in them: what dpkg has installed; of a tree without dpkg, its bytes. */
+async function packagesIn(tar: string, { env, signal }: Context): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    const { stdout } = await runProcess({
+      command: 'tar',
+      args: ['--extract', '--to-stdout', '--file', tar, '--', './var/lib/dpkg/status'],
+      env: definedOnly(env),
+      signal,
+      timeoutMs: TAR_TIMEOUT_MS,
+      maxStdoutBytes: STATUS_MAX_BYTES,
+    });
+    return hash.update(stdout).digest('hex');
+  } catch (error) {
+    if (!(error instanceof ProcessFailed)) throw error;
+    return hash.update(await readFile(tar)).digest('hex');
+  }
+}
+
+/** When Debian last published something an image of the recipe would be made of, in seconds since 1970. */
+export async function newestNews(recipe: Recipe, { env, signal }: Context): Promise<number> {
+  const scratch = await mkdtemp(join(tmpdir(), 'slipway-news-'));
+  try {
+    const access = await findAptAccess({ env, signal });
+    return await newestPublication(recipe.suites, { access, scratch, env, signal });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Another key as soon as the image would be made differently; not when Debian has news: `newestNews` tells of those. */
 export async function recipeKey({ suites, architectures }: Recipe): Promise<string> {
   const access: AptAccess = {
     mirrors: { bookworm: '', 'bookworm-updates': '', 'bookworm-security': '' },
