@@ -1,14 +1,18 @@
+import { setImmediate } from 'node:timers/promises';
 import { getRepository } from '../db/repositories/repository.ts';
 import { findSourceAddress } from '../db/repositories/source-address.ts';
+import { buildRuleMatcher } from '../domain/build.ts';
 import type { BuildRuleDefinition } from '../domain/build.ts';
-import { previewBuildRule } from '../domain/build-preview.ts';
-import type { PreviewedRef, PreviewRef } from '../domain/build-preview.ts';
+import { previewRefs, takenRefs } from '../domain/build-preview.ts';
+import type { PreviewedRef, PreviewRef, TakenRef } from '../domain/build-preview.ts';
 import { conflict } from '../domain/errors.ts';
 import { askSource } from './ask-source.ts';
 import type { ApiDeps } from './deps.ts';
 
 /** Stands for the commit where none is known; shown as an example. */
 export const exampleCommit = '0123456789abcdef0123456789abcdef01234567';
+
+const refsPerTurn = 500;
 
 /** What to try a rule on: the refs of a repository's source, one ref, or the rule's own. */
 export interface PreviewRequest {
@@ -38,7 +42,19 @@ export async function previewRule(
   const known = repository === undefined ? [] : await readRefs(deps, repository);
   const candidates = ref === undefined ? ofRule(known, { rule, repository }) : [named(known, { rule, ref })];
   const refs = commit === undefined ? candidates : candidates.map((each) => ({ ...each, commit }));
-  return { examined: refs.length, pushedAt, ...previewBuildRule(rule, { refs, pushedAt }) };
+  const taken = await takenInTurns(rule, refs);
+  return { examined: refs.length, matched: taken.length, pushedAt, refs: previewRefs(rule, { taken, pushedAt }) };
+}
+
+/** A costly expression on tens of thousands of refs takes a second: other requests get their turn in between. */
+async function takenInTurns(rule: BuildRuleDefinition, refs: readonly PreviewRef[]): Promise<TakenRef[]> {
+  const match = buildRuleMatcher(rule);
+  const taken: TakenRef[] = [];
+  for (let first = 0; first < refs.length; first += refsPerTurn) {
+    taken.push(...takenRefs(match, refs.slice(first, first + refsPerTurn)));
+    await setImmediate();
+  }
+  return taken;
 }
 
 async function readRefs(

@@ -1,4 +1,3 @@
-import { buildRuleMatch } from './build.ts';
 import type { BuildRuleDefinition } from './build.ts';
 import { expandImageTag, expandImageTags } from './build-tags.ts';
 import type { ExpandedTag, ExpandedTags } from './build-tags.ts';
@@ -18,22 +17,30 @@ export interface PreviewedRef extends PreviewRef {
   readonly result: ExpandedTags;
 }
 
-/** The refs a rule takes, by name, numbers in their order, at most `limits.previewedRefs` of them, and how many there are. */
-export function previewBuildRule(
-  rule: BuildRuleDefinition,
-  { refs, pushedAt }: { refs: readonly PreviewRef[]; pushedAt: string },
-): { matched: number; refs: PreviewedRef[] } {
-  const byName = new Intl.Collator('en', { numeric: true });
-  const taken = refs
-    .flatMap((each) => {
-      const groups = buildRuleMatch(rule, each);
-      return groups === undefined ? [] : [{ ...each, groups }];
-    })
-    .toSorted((a, b) => byName.compare(a.ref, b.ref));
-  const shown = taken.slice(0, limits.previewedRefs).map((each) => {
-    const from = { groups: each.groups, source: { ...each, pushedAt } };
-    const imageTags = rule.imageTags.map((tag) => expandImageTag(tag, from));
-    return { ...each, imageTags, result: expandImageTags(rule.imageTags, from) };
+/** A ref the rule takes, with the named groups. */
+export type TakenRef = PreviewRef & Pick<PreviewedRef, 'groups'>;
+
+/** Those of some refs that a matcher of `buildRuleMatcher` takes. */
+export function takenRefs(
+  match: (ref: PreviewRef) => TakenRef['groups'] | undefined,
+  refs: readonly PreviewRef[],
+): TakenRef[] {
+  return refs.flatMap((each) => {
+    const groups = match(each);
+    return groups === undefined ? [] : [{ ...each, groups }];
   });
-  return { matched: taken.length, refs: shown };
+}
+
+/** What a rule makes of the refs it takes: by name, numbers in their order, at most `limits.previewedRefs`. */
+export function previewRefs(
+  { imageTags }: Pick<BuildRuleDefinition, 'imageTags'>,
+  { taken, pushedAt }: { taken: readonly TakenRef[]; pushedAt: string },
+): PreviewedRef[] {
+  const byName = new Intl.Collator('en', { numeric: true });
+  const shown = taken.toSorted((a, b) => byName.compare(a.ref, b.ref)).slice(0, limits.previewedRefs);
+  return shown.map((each) => {
+    const from = { groups: each.groups, source: { ...each, pushedAt } };
+    const expanded = imageTags.map((tag) => expandImageTag(tag, from));
+    return { ...each, imageTags: expanded, result: expandImageTags(imageTags, from) };
+  });
 }

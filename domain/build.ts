@@ -178,15 +178,26 @@ function issue(context: z.RefinementCtx, path: (string | number)[], code: string
   context.addIssue({ code: 'custom', path, message, params: { code } });
 }
 
+type RefOfRule = Pick<BuildRuleDefinition, 'ref'>;
+type MatchedRef = Pick<RunSource, 'ref' | 'refType'>;
+
 /** The named groups when the rule takes this ref, else undefined. A regular expression must match the whole name. */
-export function buildRuleMatch(
-  rule: Pick<BuildRuleDefinition, 'ref'>,
-  source: Pick<RunSource, 'ref' | 'refType'>,
-): Readonly<Record<string, string>> | undefined {
-  if (rule.ref.type !== source.refType) return undefined;
-  if (rule.ref.match === 'exact') return rule.ref.name === source.ref ? {} : undefined;
-  const compiled = compileRegexp(rule.ref.name);
-  return isRegexpProblem(compiled) ? undefined : compiled.match(source.ref);
+export function buildRuleMatch(rule: RefOfRule, source: MatchedRef): Readonly<Record<string, string>> | undefined {
+  return rule.ref.type === source.refType ? nameMatcher(rule.ref)(source.ref) : undefined;
+}
+
+/** The same for many refs: the expression is compiled once. */
+export function buildRuleMatcher({
+  ref,
+}: RefOfRule): (source: MatchedRef) => Readonly<Record<string, string>> | undefined {
+  const matchName = nameMatcher(ref);
+  return (source) => (ref.type === source.refType ? matchName(source.ref) : undefined);
+}
+
+function nameMatcher({ name, match }: BuildRuleRef): (ref: string) => Readonly<Record<string, string>> | undefined {
+  if (match === 'exact') return (ref) => (ref === name ? {} : undefined);
+  const compiled = compileRegexp(name);
+  return isRegexpProblem(compiled) ? () => undefined : (ref) => compiled.match(ref);
 }
 
 /** Why the Build button is greyed, or undefined when it may be pressed (docs/product.md, section 6, "Build button"). */

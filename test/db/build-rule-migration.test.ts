@@ -1,38 +1,54 @@
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createSecretBox } from '../../activities/drivers/secret-box.ts';
 import { migrations } from '../../db/migrations/index.ts';
 import { buildRuleSchema } from '../../domain/build.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { createInboxWorld } from '../support/inbox-world.ts';
+import type { InboxWorld } from '../support/inbox-world.ts';
 import { seedBuildRule, seedRepository } from '../support/seed.ts';
 
-let database: TestDatabase;
+const migration = migrations['20261121T105000Z-build-rule'];
 
+let world: InboxWorld;
 beforeAll(async () => {
-  database = await createTestDatabase();
+  world = await createInboxWorld();
 });
-afterAll(() => database.close());
+afterAll(() => world.close());
 
-it('rules written before paths, schedules, secrets and time zones mean what they meant', async () => {
-  const { db } = database;
-  const repository = await seedRepository(db, createSecretBox({ keys: [randomBytes(32)] }));
+/** The rule itself, and what a build and a run keep of it. */
+async function readRules(id: string) {
+  const { db } = world.deps;
+  const { definition } = await db
+    .selectFrom('build_rule')
+    .select('definition')
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  const { rule } = await db
+    .selectFrom('build')
+    .select('rule')
+    .where('build_rule_id', '=', id)
+    .executeTakeFirstOrThrow();
+  const run = await db.selectFrom('run').select('input').where('build_rule_id', '=', id).executeTakeFirstOrThrow();
+  return { definition, rule, input: run.input };
+}
+
+it('rules and their snapshots from before paths, schedules, secrets and time zones mean what they meant', async () => {
+  const repository = await seedRepository(world.deps.db, world.deps.secretBox);
   const written = {
     ref: { type: 'branch', name: 'main' },
     imageTags: [{ template: 'latest' }, { buildTime: 'yyyyMMdd' }],
   };
-  const id = await seedBuildRule(db, repository.id, written);
-  const definition = () =>
-    db.selectFrom('build_rule').select('definition').where('id', '=', id).executeTakeFirstOrThrow();
+  const id = await seedBuildRule(world.deps.db, repository.id, written);
+  await world.push(repository, {});
+  const after = await readRules(id);
+  expect(after.definition).toEqual(buildRuleSchema.parse(written));
 
-  const migration = migrations['20261121T105000Z-build-rule'];
-  await migration?.down?.(db);
-  const before = (await definition()).definition;
-  expect(Object.keys(before)).not.toContain('paths');
-  expect(before.imageTags).toEqual([
-    { template: 'latest', buildTime: null, commitIdLength: null },
-    { template: null, buildTime: 'yyyyMMdd', commitIdLength: null },
-  ]);
-  await migration?.up(db);
-  expect((await definition()).definition).toEqual(buildRuleSchema.parse(written));
+  await migration?.down?.(world.deps.db);
+  const before = await readRules(id);
+  for (const rule of [before.definition, before.rule, 'rule' in before.input.origin ? before.input.origin.rule : {}]) {
+    expect(Object.keys(rule)).toEqual(expect.not.arrayContaining(['paths', 'schedule', 'secrets', 'targetStage']));
+    expect(rule).toMatchObject({ imageTags: [{ template: 'latest' }, { buildTime: 'yyyyMMdd' }] });
+    expect(JSON.stringify(rule)).not.toContain('timeZone');
+  }
+
+  await migration?.up(world.deps.db);
+  expect(await readRules(id)).toEqual(after);
 });
