@@ -10,6 +10,8 @@ import { type ApiClient, createApiClient } from '../../stack/api-client.ts';
 import type { StackFile } from '../../stack/stack-file.ts';
 import { resolveTools } from '../../tools/resolve.ts';
 
+/** A commit of all of Slipway's packages takes a busy machine minutes to push. */
+const gitMs = 300_000;
 const run = promisify(execFile);
 const endedAfterMs = 240_000;
 
@@ -66,10 +68,10 @@ export async function checkoutSample(): Promise<Checkout> {
   const home = join(stackFile().home, 'sample', 'web');
   const folder = await mkdtemp(join(tmpdir(), 'slipway-checkout-'));
   const git = async (...args: string[]) =>
-    (await run('git', ['-C', folder, ...args], { timeout: 60_000 })).stdout.trim();
+    (await run('git', ['-C', folder, ...args], { timeout: gitMs })).stdout.trim();
   const header = (await run('git', ['-C', home, 'config', 'http.extraHeader'])).stdout.trim();
   const origin = (await run('git', ['-C', home, 'config', 'remote.origin.url'])).stdout.trim();
-  await run('git', ['-c', `http.extraHeader=${header}`, 'clone', '--quiet', origin, folder], { timeout: 60_000 });
+  await run('git', ['-c', `http.extraHeader=${header}`, 'clone', '--quiet', origin, folder], { timeout: gitMs });
   for (const [name, value] of [
     ['http.extraHeader', header],
     ['user.name', 'Ada'],
