@@ -26,6 +26,7 @@ const stackPackages = [
   ['runc', 'runc'],
   ['containernetworking-plugins', '/usr/lib/cni/bridge'],
   ['iptables', 'iptables'],
+  ['iproute2', 'ip'],
   ['qemu-user-static', '/usr/bin/qemu-aarch64-static'],
   ['binfmt-support', 'update-binfmts'],
   ['arch-test', 'arch-test'],

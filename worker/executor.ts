@@ -6,7 +6,7 @@ import { createBuildkit } from '../activities/drivers/buildkit.ts';
 import { createEgressProxyServer, createEgressRelay } from '../activities/drivers/egress-proxy.ts';
 import type { Database } from '../db/database.ts';
 import { listRegistries } from '../db/repositories/instance.ts';
-import { buildEgressPolicyOf, type WorkerConfig } from '../domain/config.ts';
+import { buildEgressPolicyOf, ConfigInvalid, type WorkerConfig } from '../domain/config.ts';
 import type { EgressPolicy } from '../domain/egress.ts';
 import { limits } from '../domain/limits.ts';
 
@@ -29,6 +29,11 @@ export async function createExecutor(options: ExecutorOptions): Promise<BuildExe
 }
 
 async function namespaceExecutor(options: ExecutorOptions, buildctl: string): Promise<BuildExecutor> {
+  if (process.getuid?.() !== 0) {
+    throw new ConfigInvalid([
+      'SLIPWAY_BUILD_ISOLATION: "namespace" makes networks and mounts, which only root may; run the worker as root, or take "shared" with a daemon at SLIPWAY_BUILDKIT_ADDRESS',
+    ]);
+  }
   const { config, db, policy, clock, log } = options;
   const buildPolicy = buildEgressPolicyOf(config);
   let ownHosts: ReadonlySet<string> = new Set();
