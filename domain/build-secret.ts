@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { limits } from './limits.ts';
 
 /** Name of a namespace's secret, and of a Dockerfile's `--mount=type=secret,id=…`. */
-export const buildSecretName = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/);
+const buildSecretName = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/);
 
 const valueSchema = z
   .string()

@@ -5,7 +5,7 @@ import type { Database } from '../../db/database.ts';
 import { findBuildSecretRefs } from '../../db/repositories/build-secret.ts';
 import { openSecret } from '../../db/repositories/secret.ts';
 import { create, textAt } from '../support/api.ts';
-import { createInstance, createNamespace, mainRule } from '../support/api-world.ts';
+import { createInstance, createNamespace, createSourceAccount, mainRule } from '../support/api-world.ts';
 import { createInboxWorld } from '../support/inbox-world.ts';
 import type { InboxWorld } from '../support/inbox-world.ts';
 import { seedRepository } from '../support/seed.ts';
@@ -162,6 +162,48 @@ describe('a build rule', () => {
     const change = { body: withSecret, headers: { 'if-match': '"1"' } };
     expect(await world.call('PUT', path, change)).toMatchObject({ status: 422, body: { errors: [refusal] } });
     expect((await world.call('GET', path)).body).toMatchObject({ secrets: [], version: 1 });
+  });
+});
+
+describe('a repository made with its rules', () => {
+  it('is not made when a rule names a secret the namespace does not have', async () => {
+    const { namespaceId } = await addSecret('wizard');
+    const sourceAccount = await createSourceAccount(world, 'hangzhou');
+    const make = (secretRef: string) =>
+      world.call('POST', `/v1/namespaces/${namespaceId}/repositories`, {
+        body: {
+          name: 'web',
+          codeSource: { sourceAccount, codeNamespace: 'acme', codeRepository: 'web' },
+          buildRules: [mainRule, { ...mainRule, secrets: [{ id: 'npm', secretRef }] }],
+        },
+      });
+    expect(await make('nobody-added-it')).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/buildRules/1/secrets/0/secretRef', code: 'build_rule.secrets_invalid' }] },
+    });
+    const list = await world.call('GET', `/v1/namespaces/${namespaceId}/repositories`);
+    expect(list.body?.['items']).toEqual([]);
+    expect((await make('npm-token')).status).toBe(201);
+  });
+});
+
+describe('a rule and the deletion of its secret at the same moment', () => {
+  it('never leave a rule that names no secret', async () => {
+    const { db, secretBox } = world.deps;
+    const repository = await seedRepository(db, secretBox);
+    for (const round of Array.from({ length: 12 }, (_, index) => index)) {
+      const name = `race-${round}`;
+      const secret = await create(world, `/v1/namespaces/${repository.namespaceId}/secrets`, { name, value: canary });
+      const rule = { ...mainRule, secrets: [{ id: 'npm', secretRef: name }] };
+      const answers = await Promise.all([
+        world.call('POST', `/v1/repositories/${repository.id}/build-rules`, { body: rule }),
+        world.call('DELETE', `/v1/secrets/${textAt(secret, 'id')}`),
+      ]);
+      expect([
+        [201, 409],
+        [422, 204],
+      ]).toContainEqual(answers.map(({ status }) => status));
+    }
   });
 });
 

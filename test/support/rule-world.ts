@@ -49,7 +49,6 @@ export async function createRuleWorld() {
 }
 
 export type RuleWorld = Awaited<ReturnType<typeof createRuleWorld>>;
-export type RuleRepository = Awaited<ReturnType<RuleWorld['makeRepository']>>;
 
 function repositoryOf(
   world: InboxWorld,
