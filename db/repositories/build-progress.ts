@@ -30,8 +30,13 @@ export async function setBuildDigest(
     .updateTable('build')
     .set({ digest, is_partial: isPartial, stage: 'push' })
     .where('id', '=', buildId)
+    .where('ended_at', 'is', null)
     .execute();
 }
+
+/** An ended build is left as it is, whatever a worker that was thought dead still reports. */
+const isLive = sql<boolean>`exists (
+  select from build where build.id = build_architecture.build_id and build.ended_at is null)`;
 
 /** An attempt at one architecture begins; the first one sets the start. */
 export async function startArchitecture(
@@ -43,11 +48,14 @@ export async function startArchitecture(
     .insertInto('build_architecture')
     .values({ build_id: buildId, platform, ...values, ...noImage, attempts: 1, started_at: at })
     .onConflict((conflict) =>
-      conflict.columns(['build_id', 'platform']).doUpdateSet({
-        ...values,
-        attempts: sql`build_architecture.attempts + 1`,
-        started_at: sql`coalesce(build_architecture.started_at, excluded.started_at)`,
-      }),
+      conflict
+        .columns(['build_id', 'platform'])
+        .doUpdateSet({
+          ...values,
+          attempts: sql`build_architecture.attempts + 1`,
+          started_at: sql`coalesce(build_architecture.started_at, excluded.started_at)`,
+        })
+        .where(isLive),
     )
     .execute();
 }
@@ -77,6 +85,7 @@ export async function finishArchitecture(
     })
     .where('build_id', '=', buildId)
     .where('platform', '=', image.platform)
+    .where(isLive)
     .execute();
 }
 
@@ -99,6 +108,7 @@ export async function noteArchitectureFailure(
     })
     .where('build_id', '=', buildId)
     .where('platform', '=', platform)
+    .where(isLive)
     .execute();
 }
 

@@ -95,7 +95,8 @@ test('a multi-stage Dockerfile for two architectures: cold, warm, after a one-li
     answer: z.unknown(),
   });
   const uncached = await world.untilBuild(await world.press(repository, 'life-stages'));
-  expect(cachedSteps(uncached)).toEqual([0, 0]);
+  // The folder of WORKDIR: BuildKit makes it once, whatever it is told.
+  expect(cachedSteps(uncached)).toEqual([1, 1]);
   expect(await world.log(uncached.id)).not.toMatch(/cache manifest|exporting cache/);
 });
 
