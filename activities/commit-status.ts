@@ -67,15 +67,20 @@ async function say(
     context: statusContext({ chain, repository }),
     state: verdict.state,
     description: verdict.description,
-    url: linkOf(publicUrl, chain, verdict),
+    url: linkOf(publicUrl, { repositoryId: status.repository_id, chain }, verdict),
   };
   await client.statusSet(address, request, { signal });
   return true;
 }
 
-function linkOf(publicUrl: string, chain: string | null, { run }: CommitVerdict): string {
+/** The Record, or the Build page of the repository for a build outside a chain, which has none. */
+function linkOf(
+  publicUrl: string,
+  { repositoryId, chain }: { repositoryId: string; chain: string | null },
+  { run }: CommitVerdict,
+): string {
   return chain === null && run.buildId !== null
-    ? `${publicUrl}/builds/${run.buildId}`
+    ? `${publicUrl}/repositories/${repositoryId}/build?build=${run.buildId}`
     : `${publicUrl}/records/${run.id}`;
 }
 
