@@ -7,16 +7,16 @@ import type { ScheduledRule } from '../db/repositories/build-schedule.ts';
 import { findBuildRule } from '../db/repositories/build-rule.ts';
 import { findSourceAddress } from '../db/repositories/source-address.ts';
 import type { RunTimings } from '../domain/chain.ts';
-import { parseLogin } from '../domain/login.ts';
 import type { RunCause } from '../domain/record.ts';
 import { SourceError } from '../domain/source-error.ts';
 import type { Git } from './drivers/git.ts';
+import type { SourceLogins } from './drivers/source-logins.ts';
 import { heartbeating } from './heartbeat.ts';
 
 export interface AutomaticBuildDeps {
   readonly db: Database;
   readonly git: Pick<Git, 'refResolve'>;
-  readonly openSecret: (ref: string) => Promise<string>;
+  readonly sourceLogins: Pick<SourceLogins, 'git'>;
   readonly ruleSchedules: RuleSchedules;
   /** Durations of the runs that are started. */
   readonly timings: RunTimings;
@@ -67,15 +67,17 @@ export async function startAutomaticBuild(
 const refFolders = { branch: 'heads', tag: 'tags' } as const;
 
 async function resolve(
-  { db, git, openSecret }: AutomaticBuildDeps,
+  { db, git, sourceLogins }: AutomaticBuildDeps,
   { repositoryId, fullRef }: { repositoryId: string; fullRef: string },
 ): Promise<string | undefined | null> {
   const address = await findSourceAddress(db, repositoryId);
   if (address === undefined) return null;
-  const { url, caCertificate, credentialRef } = address;
-  const credential = credentialRef === null ? null : parseLogin(await openSecret(credentialRef));
+  const { url, caCertificate } = address;
   try {
-    return await heartbeating((signal) => git.refResolve(url, fullRef, { credential, caCertificate, signal }));
+    return await heartbeating(async (signal) => {
+      const credential = await sourceLogins.git(address, { signal });
+      return git.refResolve(url, fullRef, { credential, caCertificate, signal });
+    });
   } catch (error) {
     if (!(error instanceof SourceError) || !error.isPermanent) throw error;
     throw ApplicationFailure.nonRetryable(error.message, error.code);

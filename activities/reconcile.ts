@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Database } from '../db/database.ts';
 import { insertCatchUp } from '../db/repositories/inbox.ts';
 import {
   hasPendingDelivery,
@@ -20,11 +19,12 @@ import type { SourceLogins } from './drivers/source-logins.ts';
 import type { Git } from './drivers/git.ts';
 import { heartbeating } from './heartbeat.ts';
 import { inLanes } from './lanes.ts';
+import { askForDeliveries } from './redeliver.ts';
+import type { RedeliverDeps } from './redeliver.ts';
 
-export interface ReconcileDeps {
-  readonly db: Database;
+export interface ReconcileDeps extends RedeliverDeps {
   readonly git: Pick<Git, 'refsList'>;
-  readonly sourceLogins: Pick<SourceLogins, 'git'>;
+  readonly sourceLogins: Pick<SourceLogins, 'git' | 'secret'>;
   readonly clock: () => Date;
 }
 
@@ -151,7 +151,9 @@ async function compareBinding(
     isBuilt: (ref) => rules.some((rule) => buildRuleMatch(rule, ref) !== undefined),
   });
   const isSame = await noteReconciled(db, { binding, noted, gone, at: clock() });
-  return isSame ? missed : [];
+  if (!isSame || missed.length === 0) return [];
+  await askForDeliveries(deps, { address, hookId: binding.hook_id, hookRef: binding.hook_ref }, signal);
+  return missed;
 }
 
 /** Puts into the inbox what still differs; what a delivery has told of meanwhile, or is about to tell of, is left to it. */

@@ -60,3 +60,31 @@ function goneRefs(seen: readonly SeenRef[], now: readonly HostRef[]): readonly S
 function keyOf({ ref, refType }: Pick<RunSource, 'ref' | 'refType'>): string {
   return `${refType}/${ref}`;
 }
+
+/** One attempt of a delivery as its host remembers it; the newest first, one delivery may have several. */
+export interface KeptDelivery {
+  readonly id: string;
+  readonly deliveryId: string;
+  readonly event: string;
+  readonly isDelivered: boolean;
+}
+
+/** After so many attempts a delivery is not asked for again. */
+const deliveryAttempts = 3;
+
+/** The attempts to ask for once more, the oldest first: of pushes that never arrived and were not tried often yet. */
+export function deliveriesToAskFor(
+  kept: readonly KeptDelivery[],
+  { known }: { readonly known: ReadonlySet<string> },
+): readonly string[] {
+  const attempts = Map.groupBy(kept, ({ deliveryId }) => deliveryId);
+  return [...attempts]
+    .filter(
+      ([deliveryId, each]) =>
+        !known.has(deliveryId) && each.length < deliveryAttempts && each.every((one) => !one.isDelivered),
+    )
+    .flatMap(([, each]) => each.slice(0, 1))
+    .filter(({ event }) => event === 'push')
+    .map(({ id }) => id)
+    .toReversed();
+}

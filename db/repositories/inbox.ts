@@ -33,6 +33,20 @@ export async function insertInbox(
   });
 }
 
+/** Which of these deliveries of a hook were taken. */
+export async function listKnownDeliveries(
+  db: Database,
+  { hookId, deliveryIds }: { hookId: string; deliveryIds: readonly string[] },
+): Promise<ReadonlySet<string>> {
+  const rows = await db
+    .selectFrom('inbox')
+    .select('delivery_id')
+    .where('hook_id', '=', hookId)
+    .where('delivery_id', '=', sql<string>`any(${deliveryIds})`)
+    .execute();
+  return new Set(rows.map((row) => row.delivery_id));
+}
+
 /** A ref whose commit on its host is not the one last seen: a push nobody told of. */
 export interface MissedPush extends Pick<RunSource, 'ref' | 'refType' | 'commit'> {
   readonly repositoryId: string;

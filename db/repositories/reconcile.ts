@@ -8,7 +8,13 @@ import { noteRefs } from './source-ref.ts';
 /** A binding whose refs are to be compared with what was seen of them. */
 export type ReconcilableBinding = Pick<
   SourceBindingRow,
-  'repository_id' | 'hook_id' | 'source_account_id' | 'code_namespace' | 'code_repository' | 'reconciled_at'
+  | 'repository_id'
+  | 'hook_id'
+  | 'hook_ref'
+  | 'source_account_id'
+  | 'code_namespace'
+  | 'code_repository'
+  | 'reconciled_at'
 > & {
   /** Of its source account: bindings of one host are looked at with restraint. */
   readonly base_url: string;
@@ -27,6 +33,7 @@ export async function listReconcilable(
     .select([
       'source_binding.repository_id',
       'source_binding.hook_id',
+      'source_binding.hook_ref',
       'source_binding.source_account_id',
       'source_binding.code_namespace',
       'source_binding.code_repository',

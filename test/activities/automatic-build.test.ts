@@ -12,6 +12,7 @@ import { SourceError } from '../../domain/source-error.ts';
 import { createTestDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { runActivity } from '../support/run-activity.ts';
+import { storedLogins } from '../support/source-logins.ts';
 import { seedBuildRule, seedChain, seedRepository } from '../support/seed.ts';
 
 const secretBox = createSecretBox({ keys: [randomBytes(32)] });
@@ -43,7 +44,7 @@ function activities() {
   const created = createAutomaticBuildActivities({
     db: world.db,
     git: { refResolve },
-    openSecret: async () => '',
+    sourceLogins: storedLogins(async () => ''),
     ruleSchedules,
     timings: defaultTimings,
     clock: () => at,

@@ -4,9 +4,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { createReconcileActivities } from '../../activities/reconcile.ts';
 import type { ReconcileInput } from '../../activities/reconcile.ts';
 import type { Git } from '../../activities/drivers/git.ts';
+import type { HostDeliveries, HostDelivery } from '../../activities/drivers/source-host.ts';
 import { createSecretBox } from '../../activities/drivers/secret-box.ts';
+import { insertSecret } from '../../db/repositories/secret.ts';
 import { insertInbox } from '../../db/repositories/inbox.ts';
 import { updateSourceBinding } from '../../db/repositories/source-binding.ts';
+import { HostError } from '../../domain/source-host-error.ts';
 import { SourceError } from '../../domain/source-error.ts';
 import { storedLogins } from '../support/source-logins.ts';
 import { createTestDatabase } from '../support/database.ts';
@@ -49,10 +52,22 @@ function reconciler(refs: Readonly<Record<string, string>> | Error) {
       return { ref: rest.join('/'), refType: kind === 'tags' ? 'tag' : 'branch', commit, objectId: commit } as const;
     });
   });
-  const deps = { db, git: { refsList }, sourceLogins: storedLogins(async () => ''), clock: () => new Date((now += 1)) };
+  const deliveriesList = vi.fn<HostDeliveries['deliveriesList']>(async () => []);
+  const deliveryRedeliver = vi.fn<HostDeliveries['deliveryRedeliver']>(async () => undefined);
+  const client = {
+    ...{ credentialCheck: vi.fn(), hookInstall: vi.fn(), hookRemove: vi.fn(), statusSet: vi.fn() },
+    deliveries: { deliveriesList, deliveryRedeliver },
+  };
+  const login = JSON.stringify({ kind: 'token', token: 'token-of-ada' });
+  const deps = {
+    ...{ db, git: { refsList }, sourceHosts: { client: () => client }, sourceLogins: storedLogins(async () => login) },
+    clock: () => new Date((now += 1)),
+  };
   const { reconcileSources } = createReconcileActivities(deps);
   return {
     refsList,
+    deliveriesList,
+    deliveryRedeliver,
     run: (input: Partial<ReconcileInput> = {}) =>
       runActivity(reconcileSources, { startedAtMs: at.getTime(), isNew: false, graceMs: 0, ...input }),
   };
@@ -207,6 +222,66 @@ describe('comparing bound sources', () => {
     const second = reconciler({});
     await second.run();
     expect(second.refsList).not.toHaveBeenCalled();
+  });
+});
+
+describe('a host that keeps its deliveries', () => {
+  const attempt = (id: string, deliveryId: string, change: Partial<HostDelivery> = {}): HostDelivery => ({
+    ...{ id, deliveryId, deliveredAt: '2026-11-21T11:58:00Z', event: 'push', isDelivered: false },
+    ...change,
+  });
+
+  /** A source with a hook that Slipway installed, and a credential to ask by. */
+  async function hookedSource() {
+    const source = await newSource();
+    const { db } = world;
+    const ref = await insertSecret(db, secretBox, { ownerId: source.namespaceId, kind: 'source', value: 'sealed' });
+    const { source_account_id } = await bindingOf(source);
+    await db.updateTable('source_account').set({ credential_ref: ref }).where('id', '=', source_account_id).execute();
+    await db.updateTable('source_binding').set({ hook_ref: 'hook-7' }).where('repository_id', '=', source.id).execute();
+    await reconciler({ 'heads/main': a }).run();
+    return source;
+  }
+
+  test('is asked to send again what never arrived, once a push was missed', async () => {
+    const source = await hookedSource();
+    const same = reconciler({ 'heads/main': a });
+    await same.run(later(10));
+    expect(same.deliveriesList).not.toHaveBeenCalled();
+
+    await insertInbox(world.db, {
+      ...{ hook_id: source.hookId, delivery_id: 'taken', repository_id: source.id, host: 'github', event: 'push' },
+      ...{ body: null, state: 'handled', outcome: '{}', handled_at: at },
+    });
+    const moved = reconciler({ 'heads/main': b });
+    moved.deliveriesList.mockResolvedValue([
+      attempt('6', 'lost-2'),
+      attempt('5', 'lost-1'),
+      attempt('4', 'taken'),
+      attempt('3', 'arrived', { isDelivered: true }),
+      attempt('2', 'arrived'),
+      attempt('1', 'a-ping', { event: 'ping' }),
+    ]);
+    expect(await moved.run(later(20))).toMatchObject({ missed: 1 });
+    expect(moved.deliveryRedeliver.mock.calls.map(([, delivery]) => delivery)).toEqual([
+      { hookRef: 'hook-7', id: '5' },
+      { hookRef: 'hook-7', id: '6' },
+    ]);
+  });
+
+  test('is not asked for ever for a delivery that does not get through', async () => {
+    await hookedSource();
+    const moved = reconciler({ 'heads/main': b });
+    moved.deliveriesList.mockResolvedValue([attempt('3', 'lost'), attempt('2', 'lost'), attempt('1', 'lost')]);
+    await moved.run(later(10));
+    expect(moved.deliveryRedeliver).not.toHaveBeenCalled();
+  });
+
+  test('that will not is no failure: the ref tells what was pushed', async () => {
+    await hookedSource();
+    const moved = reconciler({ 'heads/main': b });
+    moved.deliveriesList.mockRejectedValue(new HostError('forbidden', 'The credential may not read hooks.'));
+    expect(await moved.run(later(10))).toEqual({ compared: 1, failed: 0, missed: 1 });
   });
 });
 
