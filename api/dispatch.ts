@@ -136,7 +136,7 @@ async function handle(desk: Desk, id: number): Promise<boolean> {
   try {
     const delivery = await turns.take(() => findPendingDelivery(db, id));
     if (delivery === undefined) return false;
-    const lookedUp = await lookUpDelivery({ db, sourceTips, lagMs, inTurn: turns.take }, delivery);
+    const lookedUp = await lookUpDelivery({ db, sourceTips, lagMs, inTurn: (work) => turns.take(work) }, delivery);
     const at = clock();
     const runs = await turns.take(() =>
       db.transaction().execute(async (trx) => {

@@ -6,7 +6,8 @@ import type { InboxWorld } from '../support/inbox-world.ts';
 import { seedBuildRule, seedChain, seedRepository } from '../support/seed.ts';
 import type { SeededRepository } from '../support/seed.ts';
 import { githubPush } from '../support/source-push.ts';
-import { deliveryOf, sourceSenders } from '../support/source-senders.ts';
+import { deliveryOf } from '../support/source-sender.ts';
+import { sourceSenders } from '../support/source-senders.ts';
 
 let world: InboxWorld;
 beforeAll(async () => {

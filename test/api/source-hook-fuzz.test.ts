@@ -4,7 +4,8 @@ import { sourceHosts } from '../../api/source-hosts/index.ts';
 import { createInboxWorld } from '../support/inbox-world.ts';
 import type { InboxWorld } from '../support/inbox-world.ts';
 import { seedBuildRule, seedRepository } from '../support/seed.ts';
-import { deliveryOf, sourceSenders } from '../support/source-senders.ts';
+import { deliveryOf } from '../support/source-sender.ts';
+import { sourceSenders } from '../support/source-senders.ts';
 
 let world: InboxWorld;
 beforeAll(async () => {
@@ -92,7 +93,7 @@ describe.each(sourceSenders)('%s', (_name, sender) => {
           expect(ref).toMatch(/^(?!-)[^\0-\x20\x7f~^:?*[\\]{1,255}$/u);
           expect(ref.split('/')).not.toContain('..');
           expect(isDeleted).toBe(commit === null);
-          for (const id of [commit, before]) if (id !== null) expect(id).toMatch(/^[0-9a-f]{40}([0-9a-f]{24})?$/);
+          for (const id of [commit, before]) expect(id ?? '0'.repeat(40)).toMatch(/^[0-9a-f]{40}([0-9a-f]{24})?$/);
           expect(message ?? '').not.toContain('\0');
         }
       }),

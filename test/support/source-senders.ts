@@ -1,68 +1,10 @@
-import { createHmac, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHmac } from 'node:crypto';
 import examples from '@octokit/webhooks-examples';
 import { Webhook } from 'standardwebhooks';
 import { z } from 'zod';
-import type { SourceChange, SourceHost } from '../../domain/source.ts';
-import type { SourceDelivery } from './source-push.ts';
-
-/** What a source host tells in one delivery, and the changes it means by it. */
-export interface HostPush {
-  readonly event: string;
-  readonly body: unknown;
-  readonly means: readonly Pick<SourceChange, 'ref' | 'refType' | 'commit'>[];
-}
-
-/** One way a source host calls: its real payloads, signed with a secret of the test's. */
-export interface SourceSender {
-  readonly host: SourceHost;
-  readonly pushes: {
-    readonly branch: HostPush;
-    readonly tag: HostPush;
-    readonly remove: HostPush;
-    readonly force: HostPush;
-    /** null: this host sends one delivery for each ref. */
-    readonly several: HostPush | null;
-  };
-  /** The header that proves the sender. */
-  readonly proof: string;
-  readonly idHeader: string | null;
-  /** How old a delivery may be, in seconds; null: its proof carries no time. */
-  readonly maxAgeSeconds: number | null;
-  headers(call: SenderCall): Record<string, string>;
-}
-
-export interface SenderCall {
-  readonly secret: string;
-  readonly event: string;
-  readonly body: string;
-  readonly deliveryId: string;
-  readonly at: Date;
-}
-
-/** A delivery as the sender makes it. */
-export function deliveryOf(
-  sender: SourceSender,
-  {
-    secret,
-    push,
-    at,
-    body = JSON.stringify(push.body),
-    deliveryId = randomUUID(),
-  }: { secret: string; push: HostPush; at: Date; body?: string; deliveryId?: string },
-): SourceDelivery {
-  const headers = sender.headers({ secret, event: push.event, body, deliveryId, at });
-  return { body, headers: { 'content-type': 'application/json', ...headers } };
-}
-
-const jsonObject = z.record(z.string(), z.unknown());
-const zero = '0'.repeat(40);
-
-function fixture(path: string): Record<string, unknown> {
-  const text = readFileSync(join(import.meta.dirname, '..', 'fixtures', 'hooks', `${path}.json`), 'utf8');
-  return jsonObject.parse(JSON.parse(text));
-}
+import { bitbucket, bitbucketDataCenter } from './bitbucket-senders.ts';
+import { fixture, hex, jsonObject, zero } from './source-sender.ts';
+import type { SenderCall, SourceSender } from './source-sender.ts';
 
 /** The first example of GitHub's own for which `isMeant` holds. */
 function githubExample(isMeant: (push: Record<string, unknown>) => boolean): Record<string, unknown> {
@@ -75,13 +17,10 @@ function githubExample(isMeant: (push: Record<string, unknown>) => boolean): Rec
   return found;
 }
 
-const hex = (secret: string, body: string) => createHmac('sha256', secret).update(body).digest('hex');
-const seconds = (at: Date) => String(Math.floor(at.getTime() / 1_000));
-
 function standardHeaders({ secret, deliveryId, at, body }: SenderCall): Record<string, string> {
   return {
     'webhook-id': deliveryId,
-    'webhook-timestamp': seconds(at),
+    'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
     'webhook-signature': new Webhook(secret).sign(deliveryId, at, body),
   };
 }
@@ -208,116 +147,6 @@ const giteePassword: SourceSender = {
     'x-gitee-timestamp': String(at.getTime()),
     'x-gitee-token': secret,
   }),
-};
-
-const bitbucketPush = fixture('bitbucket/push');
-const bitbucketChange = z
-  .object({ push: z.object({ changes: z.tuple([jsonObject]) }) })
-  .transform(({ push }) => push.changes[0]);
-const bitbucketTag = fixture('bitbucket/push_tag_create');
-const bitbucket: SourceSender = {
-  host: 'bitbucket',
-  proof: 'x-hub-signature',
-  idHeader: 'x-request-uuid',
-  maxAgeSeconds: null,
-  headers: ({ secret, event, body, deliveryId }) => ({
-    'x-event-key': event,
-    'x-request-uuid': deliveryId,
-    'x-hub-signature': `sha256=${hex(secret, body)}`,
-  }),
-  pushes: {
-    branch: {
-      event: 'repo:push',
-      body: bitbucketPush,
-      means: [{ ref: 'master', refType: 'branch', commit: '141977fedf5cf35aa290ac87d4b5177ac4cd9de1' }],
-    },
-    tag: {
-      event: 'repo:push',
-      body: bitbucketTag,
-      means: [{ ref: 'feature/x', refType: 'tag', commit: '141977fedf5cf35aa290ac87d4b5177ac4cd9de1' }],
-    },
-    remove: {
-      event: 'repo:push',
-      body: fixture('bitbucket/push_branch_delete'),
-      means: [{ ref: 'develop', refType: 'branch', commit: null }],
-    },
-    force: {
-      event: 'repo:push',
-      body: {
-        ...bitbucketPush,
-        push: { changes: [{ ...bitbucketChange.parse(bitbucketPush), forced: true }] },
-      },
-      means: [{ ref: 'master', refType: 'branch', commit: '141977fedf5cf35aa290ac87d4b5177ac4cd9de1' }],
-    },
-    several: {
-      event: 'repo:push',
-      body: {
-        ...bitbucketPush,
-        push: {
-          changes: [bitbucketPush, bitbucketTag, fixture('bitbucket/push_branch_delete')].map((push) =>
-            bitbucketChange.parse(push),
-          ),
-        },
-      },
-      means: [
-        { ref: 'master', refType: 'branch', commit: '141977fedf5cf35aa290ac87d4b5177ac4cd9de1' },
-        { ref: 'feature/x', refType: 'tag', commit: '141977fedf5cf35aa290ac87d4b5177ac4cd9de1' },
-        { ref: 'develop', refType: 'branch', commit: null },
-      ],
-    },
-  },
-};
-
-const dataCenterPush = fixture('bitbucket_data_center/push');
-const dataCenterChange = z.object({ changes: z.tuple([jsonObject]) }).transform(({ changes }) => changes[0]);
-const dataCenterTag = fixture('bitbucket_data_center/push_tag_create');
-const dataCenterRemoval = fixture('bitbucket_data_center/push_branch_delete');
-const bitbucketDataCenter: SourceSender = {
-  ...bitbucket,
-  host: 'bitbucket_data_center',
-  idHeader: 'x-request-id',
-  headers: ({ secret, event, body, deliveryId }) => ({
-    'x-event-key': event,
-    'x-request-id': deliveryId,
-    'x-hub-signature': `sha256=${hex(secret, body)}`,
-  }),
-  pushes: {
-    branch: {
-      event: 'repo:refs_changed',
-      body: dataCenterPush,
-      means: [{ ref: 'master', refType: 'branch', commit: '823b2230a56056231c9425d63758fa87078a66b4' }],
-    },
-    tag: {
-      event: 'repo:refs_changed',
-      body: dataCenterTag,
-      means: [{ ref: 'v1.1.0', refType: 'tag', commit: '823b2230a56056231c9425d63758fa87078a66b4' }],
-    },
-    remove: {
-      event: 'repo:refs_changed',
-      body: dataCenterRemoval,
-      means: [{ ref: 'develop', refType: 'branch', commit: null }],
-    },
-    force: {
-      event: 'repo:refs_changed',
-      body: {
-        ...dataCenterPush,
-        changes: [{ ...dataCenterChange.parse(dataCenterPush), fromHash: 'b'.repeat(40) }],
-      },
-      means: [{ ref: 'master', refType: 'branch', commit: '823b2230a56056231c9425d63758fa87078a66b4' }],
-    },
-    several: {
-      event: 'repo:refs_changed',
-      body: {
-        ...dataCenterPush,
-        changes: [dataCenterPush, dataCenterTag, dataCenterRemoval].map((push) => dataCenterChange.parse(push)),
-      },
-      means: [
-        { ref: 'master', refType: 'branch', commit: '823b2230a56056231c9425d63758fa87078a66b4' },
-        { ref: 'v1.1.0', refType: 'tag', commit: '823b2230a56056231c9425d63758fa87078a66b4' },
-        { ref: 'develop', refType: 'branch', commit: null },
-      ],
-    },
-  },
 };
 
 const giteaPush = fixture('gitea/push');
