@@ -13,8 +13,11 @@ const valueSchema = z
     message: `A secret may hold ${limits.buildSecretBytes / 1024} KiB.`,
   });
 
-/** A new value of a secret; it is never answered (docs/product.md, X-09). */
-export const buildSecretValueSchema = z.strictObject({ value: valueSchema });
+/** A change of a secret: a new value, or none to keep it. The name is fixed and may be left out (docs/product.md, X-09). */
+export const buildSecretUpdateSchema = z.strictObject({
+  name: buildSecretName.optional(),
+  value: valueSchema.optional(),
+});
 
 /** A secret of a namespace; its name is fixed. */
 export const buildSecretSchema = z.strictObject({ name: buildSecretName, value: valueSchema });

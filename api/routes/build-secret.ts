@@ -2,9 +2,10 @@ import { z } from '@hono/zod-openapi';
 import { getBuildSecret, listBuildSecrets } from '../../db/repositories/build-secret.ts';
 import type { BuildSecretWithUse } from '../../db/repositories/build-secret.ts';
 import { getNamespace } from '../../db/repositories/namespace.ts';
-import { buildSecretSchema, buildSecretValueSchema } from '../../domain/build-secret.ts';
+import { buildSecretSchema, buildSecretUpdateSchema } from '../../domain/build-secret.ts';
 import { createBuildSecret, removeBuildSecret, replaceBuildSecret } from '../build-secret.ts';
 import type { ApiDeps } from '../deps.ts';
+import { refuseChanged } from '../fixed-fields.ts';
 import { pageOf, pageQuery, toPage } from '../page.ts';
 import { idParam, json, jsonBody, newRoutes, noContent, route } from '../route.ts';
 import { timeOf, timeSchema } from '../shapes.ts';
@@ -56,7 +57,7 @@ const replace = route(
     method: 'put',
     path: '/secrets/{id}',
     summary: 'Give a build secret a new value; its name is fixed',
-    request: { params: idParam, body: jsonBody(buildSecretValueSchema) },
+    request: { params: idParam, body: jsonBody(buildSecretUpdateSchema) },
     responses: { 200: json(secretAnswer, 'Changed.') },
   },
 );
@@ -91,8 +92,10 @@ export function buildSecretRoutes(deps: BuildSecretDeps) {
       return c.json(toApiSecret(await getBuildSecret(db, id)), 201);
     })
     .openapi(replace, async (c) => {
-      const { id } = c.req.valid('param');
-      await replaceBuildSecret(deps, { id, ...c.req.valid('json') });
+      const { id, name: now } = await getBuildSecret(db, c.req.valid('param').id);
+      const { name: asked = now, value } = c.req.valid('json');
+      refuseChanged('secret', [{ field: 'name', now, asked }]);
+      if (value !== undefined) await replaceBuildSecret(deps, { id, value });
       return c.json(toApiSecret(await getBuildSecret(db, id)), 200);
     })
     .openapi(remove, async (c) => {

@@ -62,6 +62,21 @@ describe('build secrets', () => {
     expect(await openByName(namespaceId, 'npm-token')).toBe(newCanary);
   });
 
+  it('keep their value when none is given, and their name always', async () => {
+    const { namespaceId, path } = await addSecret('kept');
+    expect(await world.call('PUT', path, { body: { name: 'npm-token' } })).toMatchObject({ status: 200 });
+    expect(await openByName(namespaceId, 'npm-token')).toBe(canary);
+    expect(await world.call('PUT', path, { body: { name: 'other', value: newCanary } })).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/name', code: 'secret.name_invalid' }] },
+    });
+    expect(await world.call('PUT', path, { body: { value: null } })).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/value', code: 'secret.value_invalid' }] },
+    });
+    expect(await openByName(namespaceId, 'npm-token')).toBe(canary);
+  });
+
   it('are deleted with their sealed value', async () => {
     const { namespaceId, path } = await addSecret('deleted');
     expect((await world.call('DELETE', path)).status).toBe(204);
