@@ -6,7 +6,12 @@ import { parseManifest } from '../domain/image-manifest.ts';
 import { isNotFound } from '../domain/registry-error.ts';
 import type { RunSource } from '../domain/source.ts';
 import type { Database } from '../db/database.ts';
-import { noteBuildCache, takeBuildCaches } from '../db/repositories/build-cache.ts';
+import {
+  deleteBuildCache,
+  listUnusedBuildCaches,
+  noteBuildCache,
+  takeBuildCaches,
+} from '../db/repositories/build-cache.ts';
 import type { Registries } from './drivers/registries.ts';
 
 interface CacheDeps {
@@ -74,4 +79,21 @@ export async function noteCache(
     misses: steps - cachedSteps,
     last_used_at: clock(),
   });
+}
+
+/** Deletes a batch of caches no build has used since: those of branches that are gone. Answers how many. */
+export async function removeUnusedCaches(
+  { db, registries }: Pick<CacheDeps, 'db' | 'registries'>,
+  { before, limit }: { before: Date; limit: number },
+  signal: AbortSignal,
+): Promise<number> {
+  const caches = await listUnusedBuildCaches(db, { before, limit });
+  for (const cache of caches) {
+    const repository = buildCacheRepository(cache.repository_id);
+    const access = [{ repository, actions: ['pull', 'push', 'delete'] }] as const;
+    const client = await registries.client(cache.instance, access);
+    await client.tagDelete(repository, cache.ref.slice(repository.length + 1), { signal });
+    await deleteBuildCache(db, cache);
+  }
+  return caches.length;
 }

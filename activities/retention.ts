@@ -8,14 +8,18 @@ import {
   forgetReport,
   listExpiredReports,
 } from '../db/repositories/retention.ts';
+import { limits } from '../domain/limits.ts';
 import type { KeptDays } from '../domain/retention.ts';
+import { removeUnusedCaches } from './build-cache.ts';
 import type { ObjectStore } from './drivers/object-store.ts';
+import type { Registries } from './drivers/registries.ts';
 import { heartbeating } from './heartbeat.ts';
 import { inLanes } from './lanes.ts';
 
 export interface RetentionDeps {
   readonly db: Database;
   readonly objectStore: Pick<ObjectStore, 'objectDelete'>;
+  readonly registries: Pick<Registries, 'client'>;
   readonly keptDays: KeptDays;
   readonly clock: () => Date;
 }
@@ -33,6 +37,7 @@ export interface Removed {
   readonly bodies: number;
   readonly runs: number;
   readonly scans: number;
+  readonly buildCaches: number;
 }
 
 /** Rows of one statement: short enough to hold no lock for long. */
@@ -54,6 +59,7 @@ export async function removeExpired(deps: RetentionDeps, { atMs }: RetentionInpu
     bodies: await untilNone(signal, () => dropInboxBodies(db, daysAgo(keptDays.deliveries))),
     runs: await untilNone(signal, () => deleteExpiredRuns(db, daysAgo(keptDays.records))),
     scans: await untilNone(signal, () => deleteExpiredScans(db, daysAgo(keptDays.records))),
+    buildCaches: await untilNone(signal, () => removeUnusedCaches(deps, daysAgo(limits.buildCacheKeptDays), signal)),
   }));
 }
 

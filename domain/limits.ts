@@ -50,6 +50,8 @@ export const limits = {
   buildImageBytes: 10 * 1024 ** 3,
   buildLayerBytes: 5 * 1024 ** 3,
   buildImageLayers: 127,
+  /** A remote cache no build has read or written for so long is deleted. */
+  buildCacheKeptDays: 30,
   chainsPerInstance: 500,
   chainExclusions: 50,
   cveListLength: 200,

@@ -70,6 +70,23 @@ export async function findBuildCaches(db: Database, filter: BuildCacheFilter): P
   return filtered(db, filter).execute();
 }
 
+/** Caches no build has read or written since, with the instance that holds them. */
+export async function listUnusedBuildCaches(
+  db: Database,
+  { before, limit }: { before: Date; limit: number },
+): Promise<(BuildCacheRow & { instance: string })[]> {
+  return db
+    .selectFrom('build_cache')
+    .innerJoin('repository', 'repository.id', 'build_cache.repository_id')
+    .innerJoin('namespace', 'namespace.id', 'repository.namespace_id')
+    .where('build_cache.last_used_at', '<', before)
+    .selectAll('build_cache')
+    .select('namespace.instance_id as instance')
+    .orderBy('build_cache.last_used_at')
+    .limit(limit)
+    .execute();
+}
+
 function filtered(db: Database, { repositoryId, branch, platform }: BuildCacheFilter) {
   let query = db.selectFrom('build_cache').selectAll().where('repository_id', '=', repositoryId);
   if (branch !== undefined) query = query.where('branch', '=', branch);

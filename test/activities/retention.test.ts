@@ -4,6 +4,7 @@ import { createRetentionActivities } from '../../activities/retention.ts';
 import { appendLogSegment } from '../../db/repositories/build-log.ts';
 import { createTestDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { registryClient, scriptedRegistry } from '../support/registry-client.ts';
 import { runActivity } from '../support/run-activity.ts';
 import { seedBuild } from '../support/seed-build.ts';
 import { seedRun } from '../support/seed-run.ts';
@@ -18,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 /** A store that notes what is deleted, and fails for one key where the test says so. */
-function retention({ failing }: { failing?: string } = {}) {
+function retention({ failing, registryUrl = '' }: { failing?: string; registryUrl?: string } = {}) {
   const deleted: string[] = [];
   const { removeExpired } = createRetentionActivities({
     db: world.db,
@@ -28,13 +29,14 @@ function retention({ failing }: { failing?: string } = {}) {
         deleted.push(key);
       },
     },
+    registries: { client: async () => registryClient(registryUrl) },
     keptDays: { deliveries: 30, logs: 90, records: 365 },
     clock: () => now,
   });
   return { deleted, run: () => runActivity(removeExpired, { atMs: now.getTime() }) };
 }
 
-const nothing = { logSegments: 0, reports: 0, deliveries: 0, bodies: 0, runs: 0, scans: 0 };
+const nothing = { logSegments: 0, reports: 0, deliveries: 0, bodies: 0, runs: 0, scans: 0, buildCaches: 0 };
 
 /** A build with one piece of log; `endedAt` null: it goes on. */
 async function newBuild(endedAt: Date | null) {
@@ -181,4 +183,28 @@ test('the body of a delivery that was set aside goes after 30 days, its id stays
     ['young', false],
     ['pending', false],
   ]);
+});
+
+test('a remote cache no build has used for 30 days goes, in the registry too; a younger one stays', async () => {
+  const { db } = world;
+  const { repository } = await seedBuild(db);
+  const registry = await scriptedRegistry();
+  const path = `slipway-cache/${repository.id}`;
+  for (const [branch, days] of [
+    ['gone', 31],
+    ['main', 29],
+  ] as const) {
+    registry.addManifest(path, { schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json' }, branch);
+    await db
+      .insertInto('build_cache')
+      .values({
+        ...{ repository_id: repository.id, branch, platform: 'linux/amd64', ref: `${path}:${branch}` },
+        ...{ size_bytes: 1, hits: 0, misses: 0, last_used_at: daysAgo(days) },
+      })
+      .execute();
+  }
+  expect(await retention({ registryUrl: registry.url }).run()).toEqual({ ...nothing, buildCaches: 1 });
+  expect([...registry.repository(path).tags.keys()]).toEqual(['main']);
+  const left = await db.selectFrom('build_cache').select('branch').where('repository_id', '=', repository.id).execute();
+  expect(left).toEqual([{ branch: 'main' }]);
 });
