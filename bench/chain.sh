@@ -3,11 +3,13 @@
 # Prints the digest of the image. Everything it needs comes in its environment.
 set -eu
 git -c http.extraHeader="$GIT_HEADER" clone --quiet --depth 1 --branch "$BRANCH" "$GIT_URL" "$WORK/source"
-buildctl=$BUILDCTL
-"$buildctl" --addr "$BUILDKIT_ADDRESS" build --progress quiet \
+cache=$REGISTRY/slipway-cache/script:$BRANCH
+"$BUILDCTL" --addr "$BUILDKIT_ADDRESS" build --progress quiet \
   --frontend dockerfile.v0 --opt cmdline=dockerfile.v0 --opt filename=Dockerfile \
   --opt platform=linux/amd64,linux/arm64 \
   --local context="$WORK/source" --local dockerfile="$WORK/source" \
+  --import-cache "type=registry,ref=$cache" \
+  --export-cache "type=registry,ref=$cache,mode=max,image-manifest=true,ignore-error=true" \
   --output "type=image,name=$REGISTRY/$REPOSITORY:$TAG,push=true,oci-mediatypes=true" \
   --metadata-file "$WORK/metadata.json"
 digest=$(sed -n 's/.*"containerimage.digest": "\([^"]*\)".*/\1/p' "$WORK/metadata.json")
