@@ -4,6 +4,7 @@ import { createSharedExecutor, type BuildExecutor } from '../activities/drivers/
 import { createNamespaceExecutor } from '../activities/drivers/build-executor-namespace.ts';
 import { createBuildkit } from '../activities/drivers/buildkit.ts';
 import { createEgressProxyServer, createEgressRelay } from '../activities/drivers/egress-proxy.ts';
+import { createEgressTlsGate } from '../activities/drivers/egress-tls.ts';
 import type { Database } from '../db/database.ts';
 import { listRegistries } from '../db/repositories/instance.ts';
 import { buildEgressPolicyOf, ConfigInvalid, type WorkerConfig } from '../domain/config.ts';
@@ -46,6 +47,7 @@ async function namespaceExecutor(options: ExecutorOptions, buildctl: string): Pr
       buildctl,
       cniPlugins: config.SLIPWAY_CNI_DIR,
       stepProxy: (socket) => stepProxy.take(socket),
+      stepTlsGate: createEgressTlsGate({ policy: buildPolicy }),
       daemonProxy: (socket) => daemonProxy.take(socket),
       relay: createEgressRelay({ policy }),
     },

@@ -9,6 +9,7 @@ import { limits } from '../../domain/limits.ts';
 import { createBuildCgroup, type BuildCgroup } from './build-cgroup.ts';
 import { cniConfig, daemonConfig, type BuildRegistry } from './build-daemon-config.ts';
 import { gatewayAddress, openBuildNetwork, type BuildNetwork, type Door } from './build-network.ts';
+import { dnsAnswer } from './dns-answer.ts';
 import { createBuildkit, type Buildkit } from './buildkit.ts';
 import { startDaemon, type DaemonProcess } from './process-daemon.ts';
 import type { ProcessFailed } from './process.ts';
@@ -27,8 +28,10 @@ export interface DaemonTools {
   readonly buildctl: string;
   /** Folder of the CNI plug-ins. */
   readonly cniPlugins: string;
-  /** Takes what steps send to their HTTP proxy. */
+  /** Takes what steps send to their HTTP proxy, and to port 80 of what they take for any host. */
   readonly stepProxy: (socket: Socket) => void;
+  /** The same for port 443. */
+  readonly stepTlsGate: (socket: Socket) => void;
   /** The same for what the daemon itself pulls, pushes and adds. */
   readonly daemonProxy: (socket: Socket) => void;
   /** Connects a socket to a registry that listens on this machine's loopback. */
@@ -150,14 +153,16 @@ function stepOptions(): string[] {
 function doorsOf({ tools, registries }: BuildDaemonInput): Door[] {
   const own = new Map(registries.flatMap(({ host }) => loopbackPort(host)));
   return [
-    { name: 'steps', host: gatewayAddress, port: proxyPort, take: tools.stepProxy },
-    { name: 'daemon', host: '127.0.0.1', port: proxyPort, take: tools.daemonProxy },
-    ...[...own].map(([port, host]) => ({
-      name: `registry-${port}`,
-      host: '127.0.0.1',
-      port,
-      take: (socket: Socket) => tools.relay(socket, { host, port }),
-    })),
+    { name: 'steps', kind: 'tcp', host: gatewayAddress, port: proxyPort, take: tools.stepProxy },
+    // For programs that know no proxy: every name is the gateway's, which reads from the connection who was meant.
+    { name: 'names', kind: 'udp', host: gatewayAddress, port: 53, answer: (query) => dnsAnswer(query, gatewayAddress) },
+    { name: 'http', kind: 'tcp', host: gatewayAddress, port: 80, take: tools.stepProxy },
+    { name: 'https', kind: 'tcp', host: gatewayAddress, port: 443, take: tools.stepTlsGate },
+    { name: 'daemon', kind: 'tcp', host: '127.0.0.1', port: proxyPort, take: tools.daemonProxy },
+    ...[...own].map(([port, host]): Door => {
+      const take = (socket: Socket): void => tools.relay(socket, { host, port });
+      return { name: `registry-${port}`, kind: 'tcp', host: '127.0.0.1', port, take };
+    }),
   ];
 }
 

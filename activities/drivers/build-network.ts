@@ -1,5 +1,6 @@
 import { readlink } from 'node:fs/promises';
-import type { Server, Socket } from 'node:net';
+import { Socket as DatagramSocket } from 'node:dgram';
+import { Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startDaemon } from './process-daemon.ts';
@@ -12,12 +13,10 @@ export const gatewayAddress = '10.230.0.1';
 export const stepsSubnet = '10.231.0.0/16';
 
 /** A way out of a network that has no other: what is listened on inside, and who takes the connections, outside. */
-export interface Door {
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly take: (socket: Socket) => void;
-}
+export type Door = { readonly name: string; readonly host: string; readonly port: number } & (
+  | { readonly kind: 'tcp'; readonly take: (socket: Socket) => void }
+  | { readonly kind: 'udp'; readonly answer: (datagram: Buffer) => Buffer | undefined }
+);
 
 export interface BuildNetwork {
   close(): Promise<void>;
@@ -32,28 +31,23 @@ export async function openBuildNetwork(
   { doors, signal }: { readonly doors: readonly Door[]; readonly signal: AbortSignal },
 ): Promise<BuildNetwork> {
   await untilSeparate(pid, signal);
-  const servers: Server[] = [];
+  const opened: { close(): unknown }[] = [];
   const sockets = new Set<Socket>();
   const { promise: allOpen, resolve: haveAll } = Promise.withResolvers<undefined>();
-  const inside = doors.map(({ name, host, port }) => ({ name, host, port }));
+  const inside = doors.map(({ name, kind, host, port }) => ({ name, kind, host, port }));
   const listening = await startDaemon({
     command: 'nsenter',
     args: [`--net=/proc/${pid}/ns/net`, '--', process.execPath, listenProgram, gatewayAddress, JSON.stringify(inside)],
     env: { PATH: process.env['PATH'] ?? '' },
-    onServer: (name, server) => {
+    onSocket: (name, socket) => {
       const door = doors.find((each) => each.name === name);
-      server.on('connection', (socket: Socket) => {
-        sockets.add(socket);
-        socket.once('close', () => sockets.delete(socket));
-        // A program that goes away while we connect raises here.
-        socket.on('error', () => socket.destroy());
-        door?.take(socket);
-      });
-      if (servers.push(server) === doors.length) haveAll(undefined);
+      if (door?.kind === 'tcp' && socket instanceof Server) serve(socket, door.take, sockets);
+      if (door?.kind === 'udp' && socket instanceof DatagramSocket) answer(socket, door.answer);
+      if (opened.push(socket) === doors.length) haveAll(undefined);
     },
   });
   const close = async (): Promise<void> => {
-    for (const server of servers) server.close();
+    for (const each of opened) each.close();
     for (const socket of sockets) socket.destroy();
     await listening.stop({ graceMs: 0 });
   };
@@ -66,6 +60,25 @@ export async function openBuildNetwork(
   // It has nothing more to do; its sockets are ours now.
   await listening.stop({ graceMs: 0 });
   return { close };
+}
+
+function serve(server: Server, take: (socket: Socket) => void, sockets: Set<Socket>): void {
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    // A program that goes away while we connect raises here.
+    socket.on('error', () => socket.destroy());
+    take(socket);
+  });
+}
+
+function answer(socket: DatagramSocket, answerOf: (datagram: Buffer) => Buffer | undefined): void {
+  // Whoever asked may be gone; nobody is owed an answer.
+  socket.on('error', () => undefined);
+  socket.on('message', (datagram, { address, port }) => {
+    const reply = answerOf(datagram);
+    if (reply !== undefined) socket.send(reply, port, address);
+  });
 }
 
 /** Waits until the process has left our network: whoever enters too early would listen on this machine's own. */

@@ -73,7 +73,7 @@ export function createEgressRelay(options: Pick<EgressOptions, 'policy' | 'conne
   const connect = createEgressConnect(options);
   return (socket: Socket, target: { readonly host: string; readonly port: number }): void => {
     connect(target).then(
-      (upstream) => join(socket, upstream),
+      (upstream) => joinSockets(socket, upstream),
       () => socket.destroy(),
     );
   };
@@ -122,10 +122,11 @@ async function tunnel(
   const upstream = await ways(url)({ host: bareHost(url), port: Number(url.port || 443) });
   socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
   upstream.write(head);
-  join(socket, upstream);
+  joinSockets(socket, upstream);
 }
 
-function join(socket: Duplex, upstream: Socket): void {
+/** Carries bytes both ways until one side ends or falls silent. */
+export function joinSockets(socket: Duplex, upstream: Socket): void {
   upstream.setTimeout(idleTimeoutMs, () => upstream.destroy());
   upstream.on('error', () => socket.destroy());
   upstream.once('close', () => socket.destroy());
@@ -136,7 +137,7 @@ function join(socket: Duplex, upstream: Socket): void {
 }
 
 async function forward(request: IncomingMessage, response: ServerResponse, ways: WaysOut): Promise<void> {
-  const url = new URL(request.url ?? '');
+  const url = urlOf(request);
   const upstream = await ways(url)({ host: bareHost(url), port: Number(url.port || 80) });
   const { 'proxy-connection': _proxyConnection, ...headers } = request.headers;
   const forwarded = httpRequest(url, {
@@ -154,6 +155,11 @@ async function forward(request: IncomingMessage, response: ServerResponse, ways:
   });
   response.once('close', () => forwarded.destroy());
   request.pipe(forwarded);
+}
+
+/** A proxy is asked with the whole address; a client that takes us for the server itself names that in `Host`. */
+function urlOf({ url = '', headers }: IncomingMessage): URL {
+  return new URL(url.startsWith('/') ? `http://${headers.host ?? ''}${url}` : url);
 }
 
 function refuse(response: ServerResponse, error: unknown): void {

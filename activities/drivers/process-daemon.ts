@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import type { Server } from 'node:net';
+import { Socket as DatagramSocket } from 'node:dgram';
+import { Server } from 'node:net';
 import { ProcessFailed } from './process.ts';
 
 const tailBytes = 4 * 1024;
@@ -9,8 +10,8 @@ export interface DaemonInput {
   readonly args: readonly string[];
   /** The whole environment; nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
-  /** Takes what a Node program sends with `process.send(message, server)`; without it there is no such channel. */
-  readonly onServer?: (name: string, server: Server) => void;
+  /** Takes what a Node program sends with `process.send(name, socket)`; without it there is no such channel. */
+  readonly onSocket?: (name: string, socket: Server | DatagramSocket) => void;
 }
 
 /** A program that runs until it is stopped. */
@@ -26,18 +27,19 @@ export interface DaemonProcess {
  * Starts a program beside this process: argument array, given environment, a process group of its own, and SIGKILL from the
  * kernel should this process die in whatever way. Rejects when it cannot be started.
  */
-export async function startDaemon({ command, args, env, onServer }: DaemonInput): Promise<DaemonProcess> {
+export async function startDaemon({ command, args, env, onSocket }: DaemonInput): Promise<DaemonProcess> {
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', command, ...args], {
     env: { ...env },
     detached: true,
-    stdio: ['ignore', 'ignore', 'pipe', ...(onServer === undefined ? [] : (['ipc'] as const))],
+    stdio: ['ignore', 'ignore', 'pipe', ...(onSocket === undefined ? [] : (['ipc'] as const))],
   });
   let tail = Buffer.alloc(0);
   child.stderr?.on('data', (chunk: Buffer) => {
     tail = Buffer.concat([tail, chunk]).subarray(-tailBytes);
   });
-  child.on('message', (name, server) => {
-    if (typeof name === 'string' && isServer(server)) onServer?.(name, server);
+  child.on('message', (name, socket) => {
+    if (typeof name !== 'string') return;
+    if (socket instanceof Server || socket instanceof DatagramSocket) onSocket?.(name, socket);
   });
   const ended = new Promise<ProcessFailed>((resolve) => {
     child.once('close', (code, signal) => resolve(new ProcessFailed(command, code ?? signal ?? '', tail.toString())));
@@ -57,10 +59,6 @@ export async function startDaemon({ command, args, env, onServer }: DaemonInput)
       clearTimeout(hardKill);
     },
   };
-}
-
-function isServer(handle: unknown): handle is Server {
-  return typeof handle === 'object' && handle !== null && 'listen' in handle;
 }
 
 function killGroup(child: ChildProcess): void {

@@ -100,6 +100,17 @@ describe('where steps can go', () => {
     expect(lines.join('\n')).toContain(`${secretOfTheHost} 200`);
   });
 
+  test('a program that knows no proxy reaches it too: every name leads to the gateway, which asks who was meant', async () => {
+    const host = `packages.example.com:${hostPort}`;
+    const bare = `curl --silent --noproxy '*' --connect-to ${host}:packages.example.com:80`;
+    const { lines } = await world.build(
+      `FROM base\nRUN ${bare} http://${host}/x; echo; ${bare.replace(host, `internal.corp:${hostPort}`)} --write-out '%{http_code}\\n' http://internal.corp:${hostPort}/; curl --silent --insecure --noproxy '*' --show-error https://internal.corp/ 2>&1 || true`,
+    );
+    expect(lines).toContain(secretOfTheHost);
+    expect(lines).toContain('451');
+    expect(lines.join('\n')).toMatch(/alert access denied/);
+  });
+
   test('the parameters that name the proxy are in no image and in no history', async () => {
     const { digest } = await world.build('FROM base\nRUN echo built');
     const manifest = await fetchJson(`acme/app/manifests/${digest}`);

@@ -9,6 +9,7 @@ import type { BuildExecutor, BuildLimits } from '../../activities/drivers/build-
 import { createNamespaceExecutor } from '../../activities/drivers/build-executor-namespace.ts';
 import type { BuiltImage, ImageBuildInput } from '../../activities/drivers/buildkit.ts';
 import { createEgressProxyServer, createEgressRelay } from '../../activities/drivers/egress-proxy.ts';
+import { createEgressTlsGate } from '../../activities/drivers/egress-tls.ts';
 import { defaultEgressPolicy, type EgressPolicy } from '../../domain/egress.ts';
 import { baseImageNamespace } from '../../domain/instance.ts';
 import { resolveTools } from '../../tools/resolve.ts';
@@ -91,6 +92,7 @@ export async function startIsolationWorld(options: IsolationOptions = {}): Promi
       ...tools,
       cniPlugins: '/usr/lib/cni',
       stepProxy: (socket) => stepProxy.take(socket),
+      stepTlsGate: createEgressTlsGate({ policy: policy, ...resolve }),
       daemonProxy: (socket) => daemonProxy.take(socket),
       relay: createEgressRelay({ policy: own }),
     },
