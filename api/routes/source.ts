@@ -18,7 +18,7 @@ import { cloneUrl, sourceBindingSchema } from '../../domain/source.ts';
 import type { SourceBindingDefinition } from '../../domain/source.ts';
 import type { ApiDeps } from '../deps.ts';
 import { idParam, json, jsonBody, newRoutes, noContent, route } from '../route.ts';
-import { reasonSchema } from '../shapes.ts';
+import { reasonSchema, timeOrNull } from '../shapes.ts';
 import { insertBinding, newSigningSecret, testSource } from '../source.ts';
 import { hookOf, installHook, removeHook } from '../source-webhook.ts';
 import type { Hook } from '../source-webhook.ts';
@@ -44,6 +44,10 @@ const bindingAnswer = z
       issue: reasonSchema.nullable().openapi({ description: 'Why commits get no status; binding again tries anew.' }),
     }),
     issue: reasonSchema.nullable().openapi({ description: 'Why the source could not be read when it was last tried.' }),
+    reconciledAt: z.iso
+      .datetime()
+      .nullable()
+      .openapi({ description: 'When its branches and tags were last compared with what was seen of them.' }),
     lastEvent: z
       .object({
         id: z.int(),
@@ -71,6 +75,7 @@ const bindingExample = {
   },
   commitStatus: { enabled: true, issue: null },
   issue: null,
+  reconciledAt: '2026-11-21T11:54:30.000Z',
   lastEvent: null,
   createdAt: '2026-11-21T12:00:00.000Z',
 };
@@ -241,6 +246,7 @@ async function toApiBinding(
       issue: row.status_issue,
     },
     issue: row.reconcile_error,
+    reconciledAt: timeOrNull(row.reconciled_at),
     lastEvent:
       last === undefined
         ? null

@@ -19,7 +19,9 @@ export async function insertSourceBinding(db: Database, binding: NewSourceBindin
   return db.insertInto('source_binding').values(binding).returningAll().executeTakeFirstOrThrow();
 }
 
-/** Points the binding at other code; its hook stays, and what was seen of the refs there is forgotten. */
+/**
+ * Points the binding at code that was just read; its hook stays. What was seen of the refs of other code is forgotten.
+ */
 export async function updateSourceBinding(
   db: Database,
   repositoryId: string,
@@ -35,7 +37,7 @@ export async function updateSourceBinding(
   if (other.numUpdatedRows > 0n) await forgetRefs(db, repositoryId);
   return db
     .updateTable('source_binding')
-    .set(code)
+    .set({ ...code, reconcile_error: null })
     .where('repository_id', '=', repositoryId)
     .returningAll()
     .executeTakeFirstOrThrow();

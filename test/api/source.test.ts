@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { listReconcilable, noteReconcileFailed, noteReconciled } from '../../db/repositories/reconcile.ts';
 import { openSecret } from '../../db/repositories/secret.ts';
 import { create, createTestApi, textAt } from '../support/api.ts';
 import type { TestApi } from '../support/api.ts';
@@ -150,5 +151,31 @@ describe('source bindings', () => {
     expect(read.body).toMatchObject({
       lastEvent: { event: 'push', state: 'handled', outcome: { kind: 'ignored', reason: 'no_rule' } },
     });
+  });
+});
+
+describe('a source that stopped working', () => {
+  it('says why on its binding until it is bound again, and when its refs were last compared', async () => {
+    const repositoryId = await createRepository(api, shop, 'stopped');
+    const path = `/v1/repositories/${repositoryId}/source-binding`;
+    const account = await createSourceAccount(api, 'hangzhou');
+    const bound = await api.call('PUT', path, { body: code(account) });
+    expect(bound.body).toMatchObject({ issue: null, reconciledAt: null });
+
+    const { db } = api.deps;
+    const at = new Date('2026-11-21T12:00:00Z');
+    const listed = await listReconcilable(db, { triedBefore: at, isNew: true });
+    const binding = listed.find((each) => each.repository_id === repositoryId);
+    if (binding === undefined) throw new Error('a new binding is to be compared');
+    await noteReconciled(db, { binding, noted: [], gone: [], at });
+    const error = { code: 'source.not_authorized', params: {}, text: 'The login is refused.' };
+    await noteReconcileFailed(db, { binding, error, at });
+    const stopped = await api.call('GET', path);
+    expect(stopped.body).toMatchObject({ issue: error, reconciledAt: '2026-11-21T12:00:00.000Z' });
+
+    const again = await api.call('PUT', path, { body: code(account) });
+    expect(again.body).toMatchObject({ issue: null, reconciledAt: '2026-11-21T12:00:00.000Z' });
+    const other = await api.call('PUT', path, { body: { ...code(account), codeRepository: 'other' } });
+    expect(other.body).toMatchObject({ issue: null, reconciledAt: null });
   });
 });
