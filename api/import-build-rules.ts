@@ -6,6 +6,7 @@ import { translateDockerHubRule } from '../domain/docker-hub-rule.ts';
 import type { DockerHubRule, ImportedRule } from '../domain/docker-hub-rule.ts';
 import { invalidRequest } from '../domain/errors.ts';
 import type { FieldError } from '../domain/errors.ts';
+import { requireArchitectures } from './build-workers.ts';
 import type { ApiDeps } from './deps.ts';
 import { requireSource } from './require-source.ts';
 
@@ -18,7 +19,8 @@ export interface ImportItem {
 
 /**
  * Translates rules of Docker Hub and stores them all, or none (docs/product.md, X-38). A dry run stores nothing and tells of every
- * rule. Throws 409 `build_rule.needs_source`, `quota.exceeded`; 422 with `build_rule.import_untranslatable` and the like.
+ * rule. Throws 409 `build_rule.needs_source`, `quota.exceeded`; 422 with `build_rule.import_untranslatable` and the like, or
+ * `build_rule.architecture_without_worker`.
  */
 export async function importBuildRules(
   { db, clock }: Pick<ApiDeps, 'db' | 'clock'>,
@@ -34,10 +36,22 @@ export async function importBuildRules(
   if (isDryRun) return items;
   if (errors.length > 0) throw invalidRequest(errors);
   const definitions = items.flatMap(({ imported }) => definitionOf(imported));
+  await requireDefaultArchitecture({ db, clock }, repository, definitions);
   const rows = await db
     .transaction()
     .execute((trx) => insertBuildRules(trx, { repositoryId: repository.id, definitions, at: clock() }));
   return items.map((item, index) => ({ ...item, row: rows[index] ?? null }));
+}
+
+/** Docker Hub's rules name no architecture, so all get the default one. */
+async function requireDefaultArchitecture(
+  deps: Pick<ApiDeps, 'db' | 'clock'>,
+  { build_region: buildRegion, instance_region: own }: RepositoryWithPlace,
+  [first]: readonly BuildRuleDefinition[],
+): Promise<void> {
+  if (first === undefined) return;
+  const { architectures } = first;
+  await requireArchitectures(deps, { region: buildRegion ?? own, architectures, pointer: '/rules/0/architectures' });
 }
 
 function toItem(imported: ImportedRule, index: number): ImportItem {

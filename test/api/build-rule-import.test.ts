@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { deleteBuildWorker, noteBuildWorker } from '../../db/repositories/build-worker.ts';
 import { createInboxWorld } from '../support/inbox-world.ts';
 import type { InboxWorld } from '../support/inbox-world.ts';
 import { seedRepository } from '../support/seed.ts';
@@ -105,5 +106,18 @@ describe('the import of Docker Hub’s build rules', () => {
       status: 409,
       body: { code: 'build_rule.needs_source' },
     });
+  });
+
+  it('is refused where no worker of the region builds what the rules would be built for', async () => {
+    const repository = await seedRepository(world.deps.db, world.deps.secretBox);
+    const arm = { id: 'w-arm', regions: ['cn-hangzhou'], platforms: ['linux/arm64'] as const, slots: 1 };
+    await noteBuildWorker(world.deps.db, { ...arm, isolation: 'namespace', at: world.clock() });
+    expect(await importInto(repository, [main])).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/rules/0/architectures/0', code: 'build_rule.architecture_without_worker' }] },
+    });
+    expect(await rulesOf(repository)).toEqual([]);
+    await deleteBuildWorker(world.deps.db, 'w-arm');
+    expect((await importInto(repository, [main])).status).toBe(201);
   });
 });
