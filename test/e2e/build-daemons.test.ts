@@ -40,6 +40,27 @@ test('the architectures of this machine and of its emulation are offered, and as
   expect(await daemonsIn(world.folder)).toEqual([]);
 });
 
+test('a build with hosted base images only needs nothing from outside', async () => {
+  const world = await newWorld({ policy: { allow: [] } });
+  const dockerfile = `FROM base AS unused
+RUN echo never run && false
+FROM base AS made
+RUN --mount=type=cache,target=/cache cat /cache/count 2>/dev/null; echo once >> /cache/count
+COPY <<EOF /greeting
+hello
+EOF
+FROM base
+COPY --link --from=made /greeting /greeting
+COPY --link src/name /name
+RUN cat /greeting /name`;
+  const { lines } = await world.build(dockerfile, { files: { 'src/name': 'slipway\n' } });
+  expect(lines).toEqual(expect.arrayContaining(['hello', 'slipway']));
+  expect(lines).not.toContain('never run');
+  await expect(world.build('FROM docker.io/library/alpine:3')).rejects.toMatchObject({
+    problem: { code: expect.stringMatching(/^build\.(address_refused|base_image_unreachable|base_image_missing)$/) },
+  });
+});
+
 test('an idle daemon is stopped after a while, but for the one that worked last', async () => {
   const world = await newWorld({ idleMs: 1 });
   await world.build('FROM base\nRUN echo 1', { namespaceId: 'acme' });
