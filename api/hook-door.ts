@@ -25,6 +25,13 @@ export type Admission =
   /** The hook is called too often, or too many deliveries from the address were refused. */
   | { readonly kind: 'too_often' };
 
+/** A visitor with what it is counted under. */
+interface Caller {
+  readonly hookId: string;
+  readonly hookKey: string;
+  readonly addressKey: string | undefined;
+}
+
 /** What the inbox needs of PostgreSQL, in few statements however many deliveries arrive at once. */
 export interface HookDoor {
   /** Finds the hook and counts the call, before the body is read. */
@@ -36,8 +43,8 @@ export interface HookDoor {
 }
 
 export function createHookDoor({ db, clock }: { db: Database; clock: Clock }): HookDoor {
-  const admissions = createBatches<Visitor, Admission>({
-    run: (visitors) => admitAll(db, { visitors, at: clock() }),
+  const admissions = createBatches<Caller, Admission>({
+    run: (callers) => admitAll(db, { callers, at: clock() }),
     maxItems: batchItems,
     maxCalls: 2,
   });
@@ -63,9 +70,14 @@ export function createHookDoor({ db, clock }: { db: Database; clock: Clock }): H
     maxWeight: batchBytes,
   });
   return {
-    admit: (visitor) => admissions.add(visitor),
+    admit: ({ hookId, address }) =>
+      admissions.add({
+        hookId,
+        hookKey: `hook:${hookId}`,
+        addressKey: address === undefined ? address : keyOfAddress(address),
+      }),
     async noteRefusal({ address }) {
-      if (address !== undefined) await refusals.add(addressKey(address));
+      if (address !== undefined) await refusals.add(keyOfAddress(address));
     },
     store: (delivery) => rows.add(delivery),
   };
@@ -73,23 +85,23 @@ export function createHookDoor({ db, clock }: { db: Database; clock: Clock }): H
 
 async function admitAll(
   db: Database,
-  { visitors, at }: { visitors: readonly Visitor[]; at: Date },
+  { callers, at }: { callers: readonly Caller[]; at: Date },
 ): Promise<readonly Admission[]> {
-  const addresses = new Set(visitors.flatMap(({ address }) => (address === undefined ? [] : [addressKey(address)])));
+  const addresses = new Set(callers.flatMap(({ addressKey }) => (addressKey === undefined ? [] : [addressKey])));
   const [hooks, refused] = await Promise.all([
-    findHooks(db, { hookIds: [...new Set(visitors.map(({ hookId }) => hookId))], at }),
+    findHooks(db, { hookIds: [...new Set(callers.map(({ hookId }) => hookId))], at }),
     addresses.size === 0 ? new Set<string>() : listEmptyBuckets(db, { keys: [...addresses], rate, at }),
   ]);
-  const isRefused = ({ address }: Visitor) => address !== undefined && refused.has(addressKey(address));
+  const isRefused = ({ addressKey }: Caller) => addressKey !== undefined && refused.has(addressKey);
   // Addresses nobody has get no bucket of their own: they could be made up without end.
-  const counted = visitors.filter((visitor) => hooks.has(visitor.hookId) && !isRefused(visitor));
-  const left = new Map(await takeTokens(db, { asks: countedBy(counted.map(hookKey)), rate, at }));
-  return visitors.map((visitor) => {
-    if (isRefused(visitor)) return { kind: 'too_often' };
-    const hook = hooks.get(visitor.hookId);
+  const counted = callers.filter((caller) => hooks.has(caller.hookId) && !isRefused(caller));
+  const left = new Map(await takeTokens(db, { asks: countedBy(counted.map(({ hookKey }) => hookKey)), rate, at }));
+  return callers.map((caller) => {
+    if (isRefused(caller)) return { kind: 'too_often' };
+    const hook = hooks.get(caller.hookId);
     if (hook === undefined) return { kind: 'admitted', hook };
-    const tokens = left.get(hookKey(visitor)) ?? 0;
-    left.set(hookKey(visitor), tokens - 1);
+    const tokens = left.get(caller.hookKey) ?? 0;
+    left.set(caller.hookKey, tokens - 1);
     return tokens > 0 ? { kind: 'admitted', hook } : { kind: 'too_often' };
   });
 }
@@ -100,5 +112,6 @@ function countedBy(keys: readonly string[]): { key: string; count: number }[] {
   return [...counts].map(([key, count]) => ({ key, count }));
 }
 
-const hookKey = ({ hookId }: Visitor) => `hook:${hookId}`;
-const addressKey = (address: string) => `hook-refused:${callerNetwork(address)}`;
+function keyOfAddress(address: string): string {
+  return `hook-refused:${callerNetwork(address)}`;
+}

@@ -16,7 +16,6 @@ import { startParts, type TestParts } from '../test/support/stack-parts.ts';
 /** A durable PostgreSQL and one API process over it; no Temporal, no object store: the inbox needs neither. */
 export interface IntakeWorld {
   readonly url: string;
-  readonly pid: number;
   readonly db: Database;
   readonly hooks: readonly SeededRepository[];
   /** Ends the API as a power cut would, and starts it again. */
@@ -64,7 +63,6 @@ async function startIn(parts: TestParts, count: number): Promise<IntakeWorld> {
   let api = await startApi();
   return {
     url,
-    get pid() { return api.pid; },
     db,
     hooks,
     async killApi() {

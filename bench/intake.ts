@@ -66,7 +66,7 @@ export async function run(): Promise<boolean> {
 }
 
 /** Made when they are asked for: a thousand large ones at once would fill this process. */
-export function* deliveries({ hooks }: IntakeWorld, { count, sizeBytes }: { count: number; sizeBytes: number }) {
+function* deliveries({ hooks }: IntakeWorld, { count, sizeBytes }: { count: number; sizeBytes: number }) {
   for (let made = 0; made < count; made += 1) {
     const hook = hooks[made % hooks.length];
     if (hook !== undefined) yield delivery(hook, sizeBytes);
@@ -99,7 +99,7 @@ function filler(length: number): string {
 }
 
 /** Sends everything over so many connections; whoever is not answered 2xx sends again until it is. */
-export async function send({ url }: IntakeWorld, all: Iterable<Delivery>, width = connections): Promise<Sent> {
+async function send({ url }: IntakeWorld, all: Iterable<Delivery>, width = connections): Promise<Sent> {
   const agent = new Agent({ connections: width, pipelining: 1, bodyTimeout: sendMs, headersTimeout: sendMs });
   const queue = all[Symbol.iterator]();
   const times: number[] = [];

@@ -1,10 +1,9 @@
-import { Buffer } from 'node:buffer';
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { SignatureCheck } from './source-host.ts';
 
 export interface HmacCheck {
-  /** One key per live secret; two during a rotation. */
-  readonly keys: readonly Uint8Array[];
+  /** One key per live secret, two during a rotation; a text is its UTF-8. */
+  readonly keys: readonly (string | Uint8Array)[];
   /** What is signed before the body. */
   readonly prefix?: string;
   readonly encoding: 'hex' | 'base64';
@@ -34,7 +33,7 @@ export function hmacCheck({ keys, prefix = '', encoding, claimed, isRefused = fa
 /** HMAC-SHA256 in hex over the body alone, as most hosts sign, with the secret's text as the key. */
 export function hexCheck(secrets: readonly string[], claimed: string | undefined): SignatureCheck {
   return hmacCheck({
-    keys: secrets.map((secret) => Buffer.from(secret, 'utf8')),
+    keys: secrets,
     encoding: 'hex',
     claimed: [claimed?.toLowerCase() ?? ''],
   });
