@@ -11,6 +11,9 @@ const dynamicConfig = {
   'limit.maxIDLength': '255',
   'matching.useNewMatcher': 'true',
   'matching.enableFairness': 'true',
+  // One line per queue: with more, order and fair shares would hold within each part only.
+  'matching.numTaskqueueReadPartitions': '1',
+  'matching.numTaskqueueWritePartitions': '1',
 } as const;
 
 const RETENTION = '168h';

@@ -206,7 +206,11 @@ export async function connectClient(): Promise<Client> {
  * Runs workers for every queue of a chain while `work` goes on, then drains them. The queues are the product's own, so tests of one
  * file take turns; each test has fresh ids.
  */
-export async function withWorkers<Result>(activities: FakeActivities, work: () => Promise<Result>): Promise<Result> {
+export async function withWorkers<Result>(
+  activities: FakeActivities,
+  work: () => Promise<Result>,
+  { buildSlots = 100 }: { buildSlots?: number } = {},
+): Promise<Result> {
   const { address, namespace, bundlePath } = inject('temporal');
   const connection = await NativeConnection.connect({ address });
   const queues = [
@@ -223,6 +227,7 @@ export async function withWorkers<Result>(activities: FakeActivities, work: () =
         taskQueue,
         activities: { ...activities },
         maxHeartbeatThrottleInterval: '100ms',
+        ...(taskQueue.startsWith('slipway-build-') ? { maxConcurrentActivityTaskExecutions: buildSlots } : {}),
         ...(taskQueue === taskQueues.chain ? { workflowBundle: { code } } : {}),
       }),
     ),
