@@ -4,6 +4,7 @@ import { newId } from '../db/new-id.ts';
 import { deleteSecrets } from '../db/repositories/secret.ts';
 import { findSourceAccount, insertSourceAccount, updateSourceAccount } from '../db/repositories/source-account.ts';
 import { insertSourceAuthorization, takeSourceAuthorization } from '../db/repositories/source-authorization.ts';
+import { clearStatusIssues } from '../db/repositories/source-binding.ts';
 import type { SourceAccountRow, SourceAuthorizationRow } from '../db/tables/source.ts';
 import { AppError, conflict, invalidRequest } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
@@ -167,6 +168,7 @@ async function storeAccount(
       created_at: deps.clock(),
     });
   const changed = await updateSourceAccount(trx, account.id, { ...sealed, ca_certificate: begun.ca_certificate });
+  await clearStatusIssues(trx, account.id);
   if (account.credential_ref !== null) await deleteSecrets(trx, [account.credential_ref]);
   return changed;
 }

@@ -11,7 +11,8 @@ import { SourceError } from '../domain/source-error.ts';
 import type { SourceHost } from '../domain/source.ts';
 import type { ApiDeps } from './deps.ts';
 
-type WebhookDeps = Pick<ApiDeps, 'db' | 'config' | 'log' | 'secretBox' | 'sourceHosts' | 'sourceLogins'>;
+/** What installing and removing hooks takes. */
+export type WebhookDeps = Pick<ApiDeps, 'db' | 'config' | 'log' | 'secretBox' | 'sourceHosts' | 'sourceLogins'>;
 
 /** A hook's address and, once, its secret; where Slipway could not install it, why, and what people do instead. */
 export interface Hook {
@@ -85,6 +86,16 @@ export async function removeHook(deps: WebhookDeps, binding: SourceBindingRow): 
       'the webhook of an unbound repository could not be removed at its host',
     );
   }
+}
+
+/** How many hosts are asked at once. */
+const removeAtOnce = 8;
+
+/** The same for many, a few at a time; what a slow host keeps open after a minute stays there. */
+export async function removeHooks(deps: WebhookDeps, bindings: readonly SourceBindingRow[]): Promise<void> {
+  const late = AbortSignal.timeout(2 * installMs);
+  for (let from = 0; from < bindings.length && !late.aborted; from += removeAtOnce)
+    await Promise.all(bindings.slice(from, from + removeAtOnce).map((binding) => removeHook(deps, binding)));
 }
 
 async function openClient(

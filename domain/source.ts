@@ -15,7 +15,7 @@ export const sourceHostNames = [
 export type SourceHost = (typeof sourceHostNames)[number];
 
 /** The public address of the hosts that have one; the others are always named (docs/product.md, section 5). */
-export const defaultBaseUrls: Readonly<Partial<Record<SourceHost, string>>> = {
+const defaultBaseUrls: Readonly<Partial<Record<SourceHost, string>>> = {
   github: 'https://github.com',
   gitlab: 'https://gitlab.com',
   gitee: 'https://gitee.com',

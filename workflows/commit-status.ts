@@ -3,7 +3,7 @@ import { nextAttemptDelayMs } from '../domain/trigger.ts';
 import { sendCommitStatus } from './activities.ts';
 
 /** The outbox has something newer to say. */
-export const commitChangedSignal = defineSignal('commitChanged');
+const commitChangedSignal = defineSignal('commitChanged');
 
 export interface CommitStatusInput {
   /** The row of the outbox. */

@@ -143,7 +143,7 @@ function isFresh(expiresAt: string | null, now: Date): boolean {
 }
 
 /** A host's refusal to renew means that the person must connect it again; silence means another attempt. */
-export function sourceErrorOf(error: unknown): unknown {
+function sourceErrorOf(error: unknown): unknown {
   if (!(error instanceof HostError)) return error;
   const code = error.isPermanent ? 'source.credential_refused' : 'source.not_reachable';
   return new SourceError(error.kind === 'blocked' ? 'source.address_refused' : code, error.message, { cause: error });

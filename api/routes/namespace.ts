@@ -11,6 +11,7 @@ import {
 import type { NamespaceWithInstance } from '../../db/repositories/namespace.ts';
 import { listDoomedRepositories } from '../../db/repositories/repository.ts';
 import { deleteSecrets, listOwnedSecrets } from '../../db/repositories/secret.ts';
+import { listSourceBindings } from '../../db/repositories/source-binding.ts';
 import { newId } from '../../db/new-id.ts';
 import type { InstanceRow } from '../../db/tables/instance.ts';
 import { conflict } from '../../domain/errors.ts';
@@ -21,6 +22,8 @@ import { deleteImages } from '../delete-images.ts';
 import { refuseChanged } from '../fixed-fields.ts';
 import { pageOf, pageQuery, toPage } from '../page.ts';
 import { idParam, instanceParam, json, jsonBody, newRoutes, noContent, route } from '../route.ts';
+import { removeHooks } from '../source-webhook.ts';
+import type { WebhookDeps } from '../source-webhook.ts';
 
 const namespaceAnswer = z
   .object({
@@ -96,7 +99,7 @@ const remove = route(
   },
 );
 
-type NamespaceDeps = Pick<ApiDeps, 'db' | 'clock' | 'cursors' | 'registries'>;
+type NamespaceDeps = Pick<ApiDeps, 'db' | 'clock' | 'cursors' | 'registries'> & WebhookDeps;
 
 /** Namespaces (docs/product.md, section 3). */
 export function namespaceRoutes(deps: NamespaceDeps) {
@@ -165,6 +168,7 @@ async function removeNamespace(deps: NamespaceDeps, namespace: NamespaceWithInst
       `The namespace "${namespace.name}" is in use: ${use}. End or change that first.`,
     );
   await deleteImages(deps, await listDoomedRepositories(db, { namespaceId: namespace.id }));
+  await removeHooks(deps, await listSourceBindings(db, namespace.id));
   await db.transaction().execute(async (trx) => {
     const secrets = await listOwnedSecrets(trx, namespace.id);
     await deleteNamespace(trx, namespace.id);

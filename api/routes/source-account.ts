@@ -9,6 +9,7 @@ import {
   listSourceAccounts,
   updateSourceAccount,
 } from '../../db/repositories/source-account.ts';
+import { clearStatusIssues } from '../../db/repositories/source-binding.ts';
 import type { Database } from '../../db/database.ts';
 import { newId } from '../../db/new-id.ts';
 import type { SourceAccountRow } from '../../db/tables/source.ts';
@@ -178,6 +179,7 @@ async function changeSourceAccount(
   return deps.db.transaction().execute(async (trx) => {
     const sealed = await sealCredential(trx, deps, { instanceId: account.instance_id, credential });
     const changed = await updateSourceAccount(trx, account.id, { ...columns, ...sealed });
+    await clearStatusIssues(trx, account.id);
     if (account.credential_ref !== null) await deleteSecrets(trx, [account.credential_ref]);
     return changed;
   });

@@ -8,6 +8,16 @@ export async function findSourceBinding(db: Database, repositoryId: string): Pro
   return db.selectFrom('source_binding').selectAll().where('repository_id', '=', repositoryId).executeTakeFirst();
 }
 
+/** The bindings of a namespace's repositories. */
+export async function listSourceBindings(db: Database, namespaceId: string): Promise<SourceBindingRow[]> {
+  return db
+    .selectFrom('source_binding')
+    .innerJoin('repository', 'repository.id', 'source_binding.repository_id')
+    .selectAll('source_binding')
+    .where('repository.namespace_id', '=', namespaceId)
+    .execute();
+}
+
 /** Throws 404 `source.not_found`: the repository is local. */
 export async function getSourceBinding(db: Database, repositoryId: string): Promise<SourceBindingRow> {
   const binding = await findSourceBinding(db, repositoryId);
@@ -53,6 +63,15 @@ export async function setHookState(
     .updateTable('source_binding')
     .set({ hook_ref: hookRef, hook_issue: issue === null ? null : JSON.stringify(issue), status_issue: null })
     .where('repository_id', '=', repositoryId)
+    .execute();
+}
+
+/** Lets commits have statuses again: a new credential may have the right. */
+export async function clearStatusIssues(db: Database, sourceAccountId: string): Promise<void> {
+  await db
+    .updateTable('source_binding')
+    .set({ status_issue: null })
+    .where('source_account_id', '=', sourceAccountId)
     .execute();
 }
 

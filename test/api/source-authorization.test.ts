@@ -123,6 +123,14 @@ describe('an authorization', () => {
   });
 });
 
+describe('a host the egress rules forbid', () => {
+  it('is not connected to, not even its consent page is named', async () => {
+    world = await createSourceWorld('gitea', { hasApps: true });
+    const answer = await world.api.call('POST', path, { body: { host: 'gitea', baseUrl: 'http://169.254.169.254' } });
+    expect(answer.body).toMatchObject({ errors: [{ pointer: '/baseUrl', code: 'url.forbidden' }] });
+  });
+});
+
 describe('installing a GitHub App', () => {
   /** GitHub installs, authorizes, and sends the browser back with all three. */
   async function install(installationId: string): Promise<Answer> {

@@ -1,7 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { create, textAt } from '../support/api.ts';
 import { createRepository } from '../support/api-world.ts';
+import { textOf } from '../support/source-hosts/host-script.ts';
 import type { ApiHost } from '../support/source-hosts/host-script.ts';
+import { deliveryOf } from '../support/source-sender.ts';
+import { sourceSenders } from '../support/source-senders.ts';
 import { createSourceWorld } from '../support/source-world.ts';
 import type { SourceWorld } from '../support/source-world.ts';
 
@@ -21,6 +24,14 @@ async function bindable(): Promise<string> {
   return `/v1/repositories/${await createRepository(world.api, world.namespaceId, 'web')}/source-binding`;
 }
 
+/** A push as the host sends it, with its own payload. */
+async function push(host: ApiHost, url: string, secret: string): Promise<{ status: number }> {
+  const sender = sourceSenders.find(([, each]) => each.host === host)?.[1];
+  if (sender === undefined) throw new Error(`no sender of ${host}`);
+  const delivery = deliveryOf(sender, { secret, push: sender.pushes.branch, at: world.now });
+  return world.api.app.request(new URL(url).pathname, { method: 'POST', ...delivery });
+}
+
 const web = (sourceAccount: string) => ({ sourceAccount, codeNamespace: 'acme', codeRepository: 'web.git' });
 
 describe.each(hosts)('a repository of %s', (host) => {
@@ -38,6 +49,11 @@ describe.each(hosts)('a repository of %s', (host) => {
     });
     const secret = textAt(bound, 'hook.secret');
     const { hooks } = world.host.state;
+    // What the host was given is what its deliveries are signed with.
+    const kept = ['config.secret', 'signing_token', 'password', 'secret', 'configuration.secret'];
+    const given = kept.map((place) => textOf(hooks[0]?.body, place)).find((text) => text !== '') ?? '';
+    expect(await push(host, textAt(bound, 'hook.url'), given)).toMatchObject({ status: 202 });
+    expect(await push(host, textAt(bound, 'hook.url'), `whsec_${'A'.repeat(43)}=`)).toMatchObject({ status: 401 });
     expect(hooks.map(({ body }) => JSON.stringify(body))).toEqual([expect.stringContaining(secret)]);
     expect(JSON.stringify(hooks)).toContain(textAt(bound, 'hook.url'));
 
@@ -90,6 +106,19 @@ describe('a binding', () => {
     expect(moved.body).toMatchObject({ sourceAccount: other, hook: { installed: true, secret: null } });
     expect(world.host.state.hooks).toHaveLength(1);
     expect(world.host.state.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(1);
+  });
+
+  it('leaves no webhook behind when its repository or namespace is deleted', async () => {
+    world = await createSourceWorld('gitea');
+    const { api, namespaceId } = world;
+    const codeSource = web(await account('gitea'));
+    const first = await createRepository(api, namespaceId, 'first', { codeSource });
+    await createRepository(api, namespaceId, 'second', { codeSource });
+    expect(world.host.state.hooks).toHaveLength(2);
+    expect((await api.call('DELETE', `/v1/repositories/${first}`)).status).toBe(204);
+    expect(world.host.state.hooks).toHaveLength(1);
+    expect((await api.call('DELETE', `/v1/namespaces/${namespaceId}`)).status).toBe(204);
+    expect(world.host.state.hooks).toEqual([]);
   });
 
   it('says that its credential was revoked, which git alone cannot tell', async () => {
@@ -167,7 +196,7 @@ describe('a binding', () => {
     world = await createSourceWorld('gitea');
     const path = await bindable();
     await world.api.call('PUT', path, { body: web(await account('gitea')) });
-    for (const ref of ['--upload-pack=touch', '+main:refs/heads/x', 'a:b', 'a b', 'a..b', '-o', '*', 'a\0b']) {
+    for (const ref of ['--upload-pack=touch', '+main:refs/heads/x', 'a:b', 'a b', 'a..b', '-o', '*', 'a\x07b']) {
       const answer = await world.api.call('GET', `${path}/tree?ref=${encodeURIComponent(ref)}`);
       expect([ref, answer.body]).toMatchObject([ref, { code: 'request.invalid', errors: [{ pointer: '?ref' }] }]);
     }
