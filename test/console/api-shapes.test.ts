@@ -1,11 +1,13 @@
 import type { hc, InferResponseType } from 'hono/client';
 import { expectTypeOf, test } from 'vitest';
+import type { buildCacheRoutes } from '../../api/routes/build-cache.ts';
 import type { buildLogRoutes } from '../../api/routes/build-log.ts';
 import type { instanceRoutes } from '../../api/routes/instance.ts';
 import type { recordRoutes } from '../../api/routes/record.ts';
 import type { scanRoutes } from '../../api/routes/scan.ts';
 import type { sessionRoutes } from '../../api/routes/session.ts';
 import type { triggerDeliveryRoutes } from '../../api/routes/trigger-delivery.ts';
+import type { BuildCache } from '../../console/src/api-build-cache.ts';
 import type {
   Delivery,
   Instance,
@@ -23,6 +25,7 @@ import type {
 
 type Records = ReturnType<typeof hc<ReturnType<typeof recordRoutes>>>;
 type Logs = ReturnType<typeof hc<ReturnType<typeof buildLogRoutes>>>;
+type Caches = ReturnType<typeof hc<ReturnType<typeof buildCacheRoutes>>>;
 type Scans = ReturnType<typeof hc<ReturnType<typeof scanRoutes>>>;
 type Deliveries = ReturnType<typeof hc<ReturnType<typeof triggerDeliveryRoutes>>>;
 type Instances = ReturnType<typeof hc<ReturnType<typeof instanceRoutes>>>;
@@ -48,4 +51,9 @@ test('a log, findings, a delivery, an instance and a session have the members th
   expectTypeOf<InferResponseType<Deliveries['deliveries'][':id']['$get'], 200>>().toExtend<Delivery>();
   expectTypeOf<InferResponseType<Instances['instances'][':instance']['$get'], 200>>().toExtend<Instance>();
   expectTypeOf<InferResponseType<Sessions['sessions']['current']['$get'], 200>>().toExtend<Session>();
+});
+
+test('a build cache has the members the console reads', () => {
+  type ApiCaches = InferResponseType<Caches['repositories'][':id']['build-cache']['$get'], 200>;
+  expectTypeOf<ApiCaches>().toExtend<Page<BuildCache>>();
 });
