@@ -47,6 +47,8 @@ export const limits = {
   buildProcesses: 2_048,
   /** Below this much free disk, caches of builds are dropped. */
   buildDiskFreeBytes: 5 * 1024 ** 3,
+  /** A builder's caches of a namespace that built nothing for so long are dropped. */
+  buildCacheUnusedMs: 30 * 24 * 60 * 60 * 1000,
   buildImageBytes: 10 * 1024 ** 3,
   buildLayerBytes: 5 * 1024 ** 3,
   buildImageLayers: 127,

@@ -8,7 +8,7 @@ import type { Architecture } from '../../domain/build.ts';
 import { limits } from '../../domain/limits.ts';
 import { createBuildCgroup, type BuildCgroup } from './build-cgroup.ts';
 import { cniConfig, daemonConfig, type BuildRegistry } from './build-daemon-config.ts';
-import { gatewayAddress, openBuildNetwork, type BuildNetwork, type Door } from './build-network.ts';
+import { gatewayAddress, openBuildNetwork, type Door } from './build-network.ts';
 import { dnsAnswer } from './dns-answer.ts';
 import { createBuildkit, type Buildkit } from './buildkit.ts';
 import { startDaemon, type DaemonProcess } from './process-daemon.ts';
@@ -17,6 +17,8 @@ import type { ProcessFailed } from './process.ts';
 /** A socket's path may hold 107 bytes and no more. */
 const socketPathBytes = 107;
 const proxyPort = 3128;
+/** The daemon's own proxy: on its loopback, which no step reaches, at an address that no registry has. */
+const daemonProxyAddress = '127.255.255.254';
 const readyWithinMs = 30_000;
 const stopWithinMs = 5_000;
 /** Files that steps write may be as large as an image: a sparse file of terabytes is none. */
@@ -81,20 +83,18 @@ export async function startBuildDaemon(input: BuildDaemonInput): Promise<BuildDa
   const address = await prepareFolder(input, config);
   const cgroup = await createBuildCgroup(input.cgroup);
   const daemon = await startDaemon(daemonProgram(input, address));
-  let network: BuildNetwork | undefined;
+  const opening = openBuildNetwork(daemon.pid, { doors: doorsOf(input), signal });
   const stop = async (): Promise<void> => {
     await stopDaemon(daemon);
+    const network = await opening.catch(() => undefined);
     await network?.close();
     await cgroup.remove();
   };
   try {
     await cgroup.addDaemon(daemon.pid);
     const buildkit = createBuildkit({ buildctl: input.tools.buildctl, address, frontendOptions: stepOptions() });
-    const [opened, platforms] = await Promise.all([
-      openBuildNetwork(daemon.pid, { doors: doorsOf(input), signal }),
-      Promise.race([untilReady(buildkit, signal), daemon.ended.then((why) => Promise.reject(why))]),
-    ]);
-    network = opened;
+    const ready = Promise.race([untilReady(buildkit, signal), daemon.ended.then((why) => Promise.reject(why))]);
+    const [platforms] = await Promise.all([ready, opening]);
     return { buildkit, platforms, cgroup, config, ended: daemon.ended, stop };
   } catch (error) {
     await stop();
@@ -121,7 +121,7 @@ function socketPath(folder: string): string {
 }
 
 function daemonProgram({ tools, folder }: BuildDaemonInput, address: string) {
-  const proxy = `http://127.0.0.1:${proxyPort}`;
+  const proxy = `http://${daemonProxyAddress}:${proxyPort}`;
   return {
     command: 'unshare',
     args: [
@@ -151,26 +151,26 @@ function stepOptions(): string[] {
 }
 
 function doorsOf({ tools, registries }: BuildDaemonInput): Door[] {
-  const own = new Map(registries.flatMap(({ host }) => loopbackPort(host)));
+  const own = new Map(registries.flatMap(({ host }) => registryDoor(host, tools)));
   return [
     { name: 'steps', kind: 'tcp', host: gatewayAddress, port: proxyPort, take: tools.stepProxy },
     // For programs that know no proxy: every name is the gateway's, which reads from the connection who was meant.
     { name: 'names', kind: 'udp', host: gatewayAddress, port: 53, answer: (query) => dnsAnswer(query, gatewayAddress) },
     { name: 'http', kind: 'tcp', host: gatewayAddress, port: 80, take: tools.stepProxy },
     { name: 'https', kind: 'tcp', host: gatewayAddress, port: 443, take: tools.stepTlsGate },
-    { name: 'daemon', kind: 'tcp', host: '127.0.0.1', port: proxyPort, take: tools.daemonProxy },
-    ...[...own].map(([port, host]): Door => {
-      const take = (socket: Socket): void => tools.relay(socket, { host, port });
-      return { name: `registry-${port}`, kind: 'tcp', host: '127.0.0.1', port, take };
-    }),
+    { name: 'daemon', kind: 'tcp', host: daemonProxyAddress, port: proxyPort, take: tools.daemonProxy },
+    ...own.values(),
   ];
 }
 
 /** Go's HTTP client asks no proxy for names of this machine, so such registries get a door each. */
-function loopbackPort(registry: string): [number, string][] {
-  const { hostname, port } = new URL(`http://${registry}`);
-  const isLoopback = hostname === 'localhost' || (isIP(hostname) === 4 && hostname.startsWith('127.'));
-  return isLoopback ? [[Number(port || 80), hostname]] : [];
+function registryDoor(registry: string, { relay }: DaemonTools): [string, Door][] {
+  const { hostname, port: written } = new URL(`http://${registry}`);
+  if (hostname !== 'localhost' && !(isIP(hostname) === 4 && hostname.startsWith('127.'))) return [];
+  const port = Number(written || 80);
+  const host = hostname === 'localhost' ? '127.0.0.1' : hostname;
+  const name = `registry ${host}:${port}`;
+  return [[name, { name, kind: 'tcp', host, port, take: (socket) => relay(socket, { host: hostname, port }) }]];
 }
 
 async function untilReady(buildkit: Buildkit, signal: AbortSignal): Promise<readonly Architecture[]> {

@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildFailed } from '../../domain/build-error.ts';
 import { outOfMemoryProblem, tooManyProcessesProblem } from '../../domain/build-limits.ts';
+import { limits as productLimits } from '../../domain/limits.ts';
 import { sweepBuildCgroups } from './build-cgroup.ts';
 import { configOf, startBuildDaemon, type BuildDaemon, type DaemonTools } from './build-daemon.ts';
 import type { BuildRegistry } from './build-daemon-config.ts';
@@ -97,8 +98,9 @@ export async function createNamespaceExecutor(options: NamespaceExecutorOptions)
     const alive = others.filter(({ daemon, ready }) => daemon !== undefined || ready !== undefined);
     for (const idle of idleHomes().slice(0, Math.max(0, alive.length + 1 - options.maxBuilds))) await stop(idle);
     const inUse = [home, ...alive].map((each) => each.folder);
-    const dropped = await pruneFolders(folder, { inUse, minFreeBytes: options.minFreeBytes });
-    if (dropped.length > 0) onEvent('the disk is nearly full: build caches were dropped', { dropped });
+    const unusedSince = new Date(options.clock().getTime() - productLimits.buildCacheUnusedMs);
+    const dropped = await pruneFolders(folder, { inUse, minFreeBytes: options.minFreeBytes, unusedSince });
+    if (dropped.length > 0) onEvent('build caches nobody used were dropped', { dropped });
   }
 
   function watch(home: Home, daemon: BuildDaemon): void {

@@ -38,21 +38,25 @@ export async function noteUse(slotFolderPath: string, at: Date): Promise<void> {
   await utimes(slotFolderPath, at, at);
 }
 
+export interface Pruning {
+  readonly inUse: readonly string[];
+  readonly minFreeBytes: number;
+  /** What was not used since is dropped anyhow: its namespace may be gone. */
+  readonly unusedSince: Date;
+}
+
 /**
- * Drops slots' folders, least recently used first, until `minFreeBytes` of the disk are free or only those in use are left.
- * Answers what it dropped.
+ * Drops slots' folders, least recently used first: the forgotten ones, and others until `minFreeBytes` of the disk are free or only
+ * those in use are left. Answers what it dropped.
  */
-export async function pruneFolders(
-  folder: string,
-  { inUse, minFreeBytes }: { readonly inUse: readonly string[]; readonly minFreeBytes: number },
-): Promise<readonly string[]> {
-  if ((await freeBytes(folder)) >= minFreeBytes) return [];
+export async function pruneFolders(folder: string, pruning: Pruning): Promise<readonly string[]> {
   const dropped: string[] = [];
-  for (const path of await leastRecentlyUsed(folder)) {
-    if (inUse.includes(path)) continue;
+  for (const { path, usedAt } of await leastRecentlyUsed(folder)) {
+    if (pruning.inUse.includes(path)) continue;
+    const isForgotten = usedAt < pruning.unusedSince.getTime();
+    if (!isForgotten && (await freeBytes(folder)) >= pruning.minFreeBytes) break;
     await rm(path, { recursive: true, force: true });
     dropped.push(path);
-    if ((await freeBytes(folder)) >= minFreeBytes) break;
   }
   return dropped;
 }
@@ -62,12 +66,12 @@ async function freeBytes(folder: string): Promise<number> {
   return bavail * bsize;
 }
 
-async function leastRecentlyUsed(folder: string): Promise<string[]> {
+async function leastRecentlyUsed(folder: string) {
   const paths: { readonly path: string; readonly usedAt: number }[] = [];
   for (const namespace of await foldersIn(folder)) {
     for (const path of await foldersIn(namespace)) paths.push({ path, usedAt: (await stat(path)).mtimeMs });
   }
-  return paths.toSorted((one, other) => one.usedAt - other.usedAt).map(({ path }) => path);
+  return paths.toSorted((one, other) => one.usedAt - other.usedAt);
 }
 
 async function foldersIn(folder: string): Promise<string[]> {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { claimFolder, noteUse, pruneFolders, slotFolder } from '../../activities/drivers/build-folders.ts';
 
+const longAgo = new Date(0);
 let folder: string;
 
 beforeEach(async () => {
@@ -24,15 +25,25 @@ async function slotUsed(namespaceId: string, hour: number): Promise<string> {
 describe('dropping old caches', () => {
   test('nothing is dropped while the disk has room', async () => {
     await slotUsed('acme', 9);
-    expect(await pruneFolders(folder, { inUse: [], minFreeBytes: 0 })).toEqual([]);
+    expect(await pruneFolders(folder, { inUse: [], minFreeBytes: 0, unusedSince: longAgo })).toEqual([]);
     expect(await readdir(folder)).toEqual(['acme']);
   });
 
   test('the least recently used goes first, and what is in use stays', async () => {
     const [newest, oldest, used] = [await slotUsed('new', 12), await slotUsed('old', 9), await slotUsed('used', 8)];
-    const dropped = await pruneFolders(folder, { inUse: [used], minFreeBytes: Number.MAX_SAFE_INTEGER });
+    const dropped = await pruneFolders(folder, {
+      inUse: [used],
+      minFreeBytes: Number.MAX_SAFE_INTEGER,
+      unusedSince: longAgo,
+    });
     expect(dropped).toEqual([oldest, newest]);
     expect(await readdir(join(folder, 'used'))).toEqual(['0']);
+  });
+
+  test('what nobody used for long is dropped whatever room there is', async () => {
+    const [forgotten] = [await slotUsed('old', 9), await slotUsed('new', 12)];
+    const unusedSince = new Date(Date.UTC(2026, 10, 21, 10));
+    expect(await pruneFolders(folder, { inUse: [], minFreeBytes: 0, unusedSince })).toEqual([forgotten]);
   });
 });
 
