@@ -145,7 +145,7 @@ async function buildPlatform(deps: BuildDeps, input: BuildImageInput, work: Plat
   await noteCache(deps, input, { plan: cache, steps, cachedSteps, signal });
   const at = clock();
   await finishArchitecture(db, { buildId, image, cachedSteps, at });
-  const result = { digest, sizeBytes, cachedSteps };
+  const result = { digest, sizeBytes, steps, cachedSteps };
   await recordChild(db, { ...childOf(input), state: 'success', reason: null, result, at });
   return { ...image, cachedSteps };
 }

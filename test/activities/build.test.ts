@@ -171,7 +171,7 @@ describe('building one architecture', () => {
       key: 'linux/amd64',
       state: 'success',
       reason: null,
-      result: { digest: built.digest, sizeBytes: built.sizeBytes, cachedSteps: 3 },
+      result: { digest: built.digest, sizeBytes: built.sizeBytes, steps: 4, cachedSteps: 3 },
     });
     const { repository } = world.build;
     const blobs = await database.db
