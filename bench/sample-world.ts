@@ -15,7 +15,9 @@ const runSchema = z.looseObject({
   reason: z.looseObject({ text: z.string() }).nullable(),
 });
 const idsSchema = z.object({ items: z.array(z.looseObject({ id: z.string() })) });
-const logSchema = z.object({ items: z.array(z.looseObject({ text: z.string() })) });
+const logSchema = z.object({
+  items: z.array(z.looseObject({ text: z.string(), stage: z.string(), time: z.string() })),
+});
 
 /** A commit on its way: when its hook arrived, and the run it came to. */
 export interface Pushed {
@@ -31,6 +33,8 @@ export interface SampleWorld {
   push(dockerfile: string): Promise<Pushed>;
   /** Waits for a line of the build's log that has the pattern, and answers what it caught. */
   logged(buildId: string, pattern: RegExp): Promise<string>;
+  /** When each stage of the build wrote its first line; milliseconds since 1970. */
+  stages(buildId: string): Promise<ReadonlyMap<string, number>>;
   /** Asks until the run has ended; answers how. */
   ended(runId: string, everyMs: number): Promise<z.infer<typeof runSchema>>;
   /** How many live processes have this text in their command line. */
@@ -78,6 +82,10 @@ export async function startSampleWorld(): Promise<SampleWorld> {
         everyMs: 100,
       });
       return match(log)?.[1] ?? '';
+    },
+    async stages(buildId) {
+      const { items } = await api.call('GET', `/v1/builds/${buildId}/log?limit=1000`, { answer: logSchema });
+      return new Map(items.toReversed().map(({ stage, time }) => [stage, Date.parse(time)]));
     },
     ended: (runId, everyMs) =>
       api.until(`/v1/runs/${runId}`, { answer: runSchema, isDone: ({ result }) => result !== null, everyMs }),
