@@ -38,6 +38,7 @@ import { sourceEventRoutes } from './routes/source-event.ts';
 import { sourceHookRoutes } from './routes/source-hook.ts';
 import { healthRoutes, systemRoutes } from './routes/system.ts';
 import { authorizationTokenRoutes, tokenServiceRoutes } from './routes/token.ts';
+import { storableText } from './storable-text.ts';
 import { tagRoutes } from './routes/tag.ts';
 import { triggerDeliveryRoutes } from './routes/trigger-delivery.ts';
 import { triggerRoutes } from './routes/trigger.ts';
@@ -58,7 +59,7 @@ export function createApp(deps: ApiDeps) {
     },
   });
   app.use('/v1/*', isSmall);
-  app.use('/v1/*', exceptLogin(requireLogin(deps)), exceptLogin(idempotency(deps)));
+  app.use('/v1/*', exceptLogin(requireLogin(deps)), storableText(), exceptLogin(idempotency(deps)));
 
   app.use('/oauth/*', requireLogin(deps));
 

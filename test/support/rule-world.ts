@@ -49,6 +49,7 @@ export async function createRuleWorld() {
 }
 
 export type RuleWorld = Awaited<ReturnType<typeof createRuleWorld>>;
+export type RuleRepository = Awaited<ReturnType<RuleWorld['makeRepository']>>;
 
 function repositoryOf(
   world: InboxWorld,
