@@ -56,7 +56,7 @@ async function takeInWhole(
   request: Request,
   { check, timeLimitMs }: { check: SignatureCheck; timeLimitMs: number },
 ): Promise<HookBody> {
-  const body = new Uint8Array(await inTime(request.arrayBuffer(), timeLimitMs));
+  const body = new Uint8Array(await inTime(arrived(request.arrayBuffer()), timeLimitMs));
   check.update(body);
   return {
     gzipped: await gzipWhole(body, smallGzip),
@@ -113,13 +113,27 @@ async function* chunksWithin(body: ReadableStream<Uint8Array> | null, timeLimitM
   late.catch(() => undefined);
   try {
     for (;;) {
-      const { done, value } = await Promise.race([reader.read(), late]);
+      const { done, value } = await Promise.race([arrived(reader.read()), late]);
       if (done) return;
       yield value;
     }
   } finally {
     clearTimeout(timer);
     void reader.cancel().catch(() => undefined);
+  }
+}
+
+/** A connection that breaks in mid-body is the sender's affair, not a failure of ours. */
+async function arrived<Part>(reading: Promise<Part>): Promise<Part> {
+  try {
+    return await reading;
+  } catch (cause) {
+    throw new AppError(
+      400,
+      'request.unreadable',
+      'The connection ended before the whole body had arrived, so nothing was accepted. Deliver it again.',
+      { cause },
+    );
   }
 }
 

@@ -38,7 +38,6 @@ import { createSourceTips } from './source-tips.ts';
 import { createRunStarter } from './start-run.ts';
 
 const healthCheckMs = 1_000;
-const sourceLoginMs = 30_000;
 /** Requests under way get this long after SIGTERM. */
 const drainMs = 5_000;
 
@@ -99,7 +98,7 @@ async function wire(config: Config, log: Logger) {
   const sourceTips = createSourceTips({
     db,
     git,
-    openLogin: (address) => sourceAccess.sourceLogins.git(address, { signal: AbortSignal.timeout(sourceLoginMs) }),
+    openLogin: (address, call) => sourceAccess.sourceLogins.git(address, call),
     clock,
     log,
   });

@@ -21,7 +21,7 @@ export interface SourceTipsDeps {
   readonly db: Database;
   readonly git: Pick<Git, 'refsRead'>;
   /** The login git sends to the host of an address. */
-  readonly openLogin: (address: SourceAddress) => Promise<GitCredential | null>;
+  readonly openLogin: (address: SourceAddress, call: { readonly signal: AbortSignal }) => Promise<GitCredential | null>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -36,12 +36,9 @@ export function createSourceTips({ db, git, openLogin, clock, log }: SourceTipsD
       const { accountId, url, caCertificate } = address;
       if ((resting.get(accountId) ?? 0) > now()) return null;
       try {
-        const credential = await openLogin(address);
-        const tips = await git.refsRead(url, fullRefs, {
-          credential,
-          caCertificate,
-          signal: AbortSignal.timeout(readMs),
-        });
+        const signal = AbortSignal.timeout(readMs);
+        const credential = await openLogin(address, { signal });
+        const tips = await git.refsRead(url, fullRefs, { credential, caCertificate, signal });
         resting.delete(accountId);
         return tips;
       } catch (error) {

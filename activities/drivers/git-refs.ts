@@ -1,4 +1,5 @@
 import { limits } from '../../domain/limits.ts';
+import { fullRefOf } from '../../domain/late-push.ts';
 import type { HostTips } from '../../domain/late-push.ts';
 import type { HostRef } from '../../domain/reconcile.ts';
 import { SourceError } from '../../domain/source-error.ts';
@@ -6,6 +7,8 @@ import { addressWithoutLogin, gitErrorOf } from './git-errors.ts';
 import type { GitLogin, GitRun } from './git.ts';
 
 const timeoutMs = 30_000;
+/** More names than a command line should carry are found by listing all. */
+const namedRefs = 200;
 
 /** Every branch and tag of a remote repository; what lies beside them (pull requests, notes) is left out. */
 export async function listRefs(
@@ -47,6 +50,7 @@ export async function readRefs(
     signal,
   }: GitLogin & { readonly url: string; readonly fullRefs: readonly string[]; readonly signal: AbortSignal },
 ): Promise<HostTips> {
+  if (fullRefs.length > namedRefs) return pick(await listRefs(run, { url, env, secrets, signal }), fullRefs);
   const ids = new Map<string, string>();
   const args = ['ls-remote', '--', url, ...fullRefs.flatMap((fullRef) => [fullRef, `${fullRef}^{}`])];
   try {
@@ -61,6 +65,12 @@ export async function readRefs(
       return objectId === undefined ? [] : [[fullRef, { commit: ids.get(`${fullRef}^{}`) ?? objectId, objectId }]];
     }),
   );
+}
+
+function pick(refs: readonly HostRef[], fullRefs: readonly string[]): HostTips {
+  const wanted = new Set(fullRefs);
+  const all = refs.map((ref): [string, HostRef] => [fullRefOf(ref), ref]);
+  return new Map(all.filter(([fullRef]) => wanted.has(fullRef)));
 }
 
 function refOf(name: string): Pick<HostRef, 'ref' | 'refType'> | undefined {

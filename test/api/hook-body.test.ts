@@ -41,6 +41,22 @@ describe('taking in the body of a hook', () => {
     });
   });
 
+  it.each([
+    ['of an unknown length', {}],
+    ['of a declared length', { 'content-length': '100' }],
+  ])('does not take a connection that breaks in mid-body (%s) for a failure of ours', async (_what, headers) => {
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.error(new Error('aborted'));
+      },
+    });
+    const request = new Request('http://127.0.0.1/hooks/x', { method: 'POST', headers, body, duplex: 'half' });
+    await expect(createHookBodies().read(request, noCheck)).rejects.toMatchObject({
+      status: 400,
+      code: 'request.unreadable',
+    });
+  });
+
   it('takes eight large bodies at once, and a ninth when one has ended', async () => {
     const bodies = createHookBodies();
     const large = new Uint8Array(limits.hookLargeBodyBytes + 1);
