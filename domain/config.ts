@@ -113,8 +113,8 @@ const workerSchema = environmentSchema.extend({
   SLIPWAY_BUILDKIT_ADDRESS: z.string().min(1).default('unix:///run/buildkit/buildkitd.sock'),
   /** Folder of the daemons' caches, this worker's alone; with the isolation `namespace`. */
   SLIPWAY_BUILD_DIR: z.string().min(1).default('/var/lib/slipway/buildkit'),
-  /** Builds, each with a daemon, that this worker runs at once. */
-  SLIPWAY_BUILD_DAEMONS: z.coerce.number().int().min(1).max(100).default(10),
+  /** Builds that this worker runs at once, whatever their architectures; further ones wait for it or another worker. */
+  SLIPWAY_BUILD_SLOTS: z.coerce.number().int().min(1).max(100).default(10),
   /** After this time without a build a daemon is stopped. */
   SLIPWAY_BUILD_IDLE_MS: z.coerce.number().int().min(0).default(300_000),
   /** What the steps of a build may reach, in the words of SLIPWAY_EGRESS_ALLOW; package archives are often plain http. */

@@ -24,12 +24,11 @@ export const buildWorkerLostMs = 45_000;
 export const workerRoles = ['chain', 'control', 'registry', 'source', 'build', 'scan', 'replicate', 'trigger'] as const;
 export type WorkerRole = (typeof workerRoles)[number];
 
-/** How many activities of a role run at once in one process. */
-export const roleSlots: Readonly<Record<Exclude<WorkerRole, 'chain'>, number>> = {
+/** How many activities of a role run at once in one process; builds are counted by SLIPWAY_BUILD_SLOTS. */
+export const roleSlots: Readonly<Record<Exclude<WorkerRole, 'chain' | 'build'>, number>> = {
   control: 50,
   registry: 20,
   source: 4,
-  build: 2,
   scan: 2,
   replicate: 4,
   trigger: 50,

@@ -23,7 +23,6 @@ import { egressPolicyOf } from '../domain/config.ts';
 import type { WorkerConfig } from '../domain/config.ts';
 import { wireSourceAccess } from './source-access.ts';
 import { keptDaysOf } from '../domain/retention.ts';
-import { roleSlots } from '../domain/task-queues.ts';
 import { createExecutor } from './executor.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { createSchedules } from './schedules.ts';
@@ -113,7 +112,7 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     log,
     regions: hasBuildRole ? config.SLIPWAY_BUILD_REGIONS : [],
     platforms,
-    slots: roleSlots.build,
+    slots: config.SLIPWAY_BUILD_SLOTS,
     isolation: config.SLIPWAY_BUILD_ISOLATION,
   });
   return {

@@ -57,7 +57,7 @@ async function namespaceExecutor(options: ExecutorOptions, buildctl: string): Pr
       ownHosts = new Set(registries.map(({ host }) => host));
       return registries;
     },
-    maxBuilds: config.SLIPWAY_BUILD_DAEMONS,
+    maxBuilds: config.SLIPWAY_BUILD_SLOTS,
     idleMs: config.SLIPWAY_BUILD_IDLE_MS,
     minFreeBytes: limits.buildDiskFreeBytes,
     clock,

@@ -102,7 +102,9 @@ function createWorkers({ config, deps, connection, log }: WorkerParts): Promise<
   );
   return Promise.all([
     ...plain.map((role) => activityWorker(taskQueues[role], roleSlots[role])),
-    ...(roles.has('build') ? buildQueues(config, deps).map((queue) => activityWorker(queue, roleSlots.build)) : []),
+    ...(roles.has('build')
+      ? buildQueues(config, deps).map((queue) => activityWorker(queue, config.SLIPWAY_BUILD_SLOTS))
+      : []),
     ...(roles.has('chain') ? [chainWorker(config, common)] : []),
   ]);
 }

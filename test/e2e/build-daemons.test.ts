@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import type { BuildRegistry } from '../../activities/drivers/build-daemon-config.ts';
 import { startIsolationWorld, type IsolationOptions, type IsolationWorld } from '../support/isolation-world.ts';
 
@@ -95,6 +97,30 @@ test('both architectures of one build share a daemon, and a second build of the 
   leases.push(await lease('build-2'));
   expect(await daemonsIn(world.folder)).toEqual(['acme/0', 'acme/1']);
   for (const each of leases) await each.release();
+});
+
+test('ten builds of one namespace run at once, each on a daemon of its own', async () => {
+  const started = new Set<string>();
+  /** Says so when all have asked. */
+  const meeting = createServer((request, response) => {
+    started.add(request.url ?? '');
+    response.end(started.size === 10 ? 'all here' : 'not yet');
+  });
+  await new Promise<void>((resolve) => meeting.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void meeting.close());
+  const { port } = meeting.address() as AddressInfo;
+  const world = await newWorld({
+    policy: { allow: ['meeting.example.com'], ports: 'any', isHttpAllowed: true },
+    resolve: async () => ['127.0.0.1'],
+    maxBuilds: 10,
+  });
+  const builds = Array.from({ length: 10 }, (_, number) =>
+    world.build(
+      `FROM base\nRUN until [ "$(curl -s http://meeting.example.com:${port}/${number})" = 'all here' ]; do sleep 0.2; done; echo met`,
+    ),
+  );
+  for (const { lines } of await Promise.all(builds)) expect(lines).toContain('met');
+  expect(await daemonsIn(world.folder)).toHaveLength(10);
 });
 
 test('an instance that came after the daemon’s start is known to the next build', async () => {
