@@ -36,8 +36,22 @@ describe('the cron line of a schedule', () => {
     expect(isCron(cron)).toBe(false);
   });
 
-  it.each(['Mars/Olympus', '+08:00', '', 'Asia/Shanghai; drop'])('stands in a real time zone, not %j', (timeZone) => {
-    expect(buildScheduleSchema.safeParse({ cron: '0 3 * * *', timeZone }).success).toBe(false);
+  it.each(['Mars/Olympus', '+08:00', '', 'Asia/Shanghai; drop', 'asia/shanghai', 'ASIA/SHANGHAI', 'utc', '../UTC'])(
+    'stands in a real time zone, not %j',
+    (timeZone) => {
+      expect(buildScheduleSchema.safeParse({ cron: '0 3 * * *', timeZone }).success).toBe(false);
+    },
+  );
+
+  it.each([
+    'UTC',
+    'Etc/GMT-8',
+    'Asia/Shanghai',
+    'Asia/Kolkata',
+    'America/Port-au-Prince',
+    'America/Argentina/Buenos_Aires',
+  ])('may stand in %s', (timeZone) => {
+    expect(buildScheduleSchema.safeParse({ cron: '0 3 * * *', timeZone }).success).toBe(true);
   });
 
   it('stands in UTC+8 when no zone is given', () => {

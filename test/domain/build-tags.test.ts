@@ -170,6 +170,12 @@ describe('a template', () => {
     ]);
   });
 
+  it('can mean a part of a version and a group apart: no group has a colon in its name', () => {
+    const ref = { type: 'tag', name: '(?<semver:version>.*)', match: 'regexp' };
+    const parsed = buildRuleSchema.safeParse({ ref, imageTags: [{ template: '${semver:version}' }] });
+    expect(parsed.error?.issues).toMatchObject([{ path: ['ref', 'name'], params: { code: 'regexp.invalid' } }]);
+  });
+
   it('never makes what is no tag, whatever was captured', () => {
     const ref = fc.string({ maxLength: 40 });
     const template = fc.array(
