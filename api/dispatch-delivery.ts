@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DatabaseTransaction } from '../db/database.ts';
 import type { PendingDelivery } from '../db/repositories/inbox.ts';
+import { findAutomaticRun } from '../db/repositories/automatic-run.ts';
 import { findRunContext } from '../db/repositories/run-context.ts';
 import type { RunContext } from '../db/repositories/run-context.ts';
 import { insertSourceRun, sourceConcurrency } from '../db/repositories/source-run.ts';
@@ -140,16 +141,19 @@ interface RulesToDispatch extends ChangeToDispatch {
 
 /** The ref's lock is held. */
 async function dispatchToRules(trx: DatabaseTransaction, todo: RulesToDispatch): Promise<ChangeOutcome> {
-  const { context, standing, rules, source, tip } = todo;
-  const built = tip === source.commit ? await runsOf(trx, rules, source) : new Map<string, StartableRun>();
+  const { change, context, delivery, standing, rules, source, tip } = todo;
+  const { ref, refType, commit } = source;
+  const built = await runsOf(trx, rules, { source, isSeen: tip === commit });
   const open = rules.filter(({ rule }) => !built.has(rule.id));
   const [same] = built.values();
-  if (open.length === 0 && same !== undefined) return { kind: 'duplicate', of: same.id };
+  if (open.length === 0 && same !== undefined && (tip === commit || standing.kind === 'late'))
+    return { kind: 'duplicate', of: same.id };
+  // Found missing while it was on its way: the ref has been told of since.
+  if (delivery.cause === 'catch_up' && tip !== change.before && tip !== commit) return ignored('no_change');
   if (standing.kind === 'late') {
     if (sourceConcurrency(context, source.refType) !== 'parallel') return { kind: 'superseded', by: standing.tip };
     return startRules(trx, { ...todo, rules: open, orderNo: lateOrderNo });
   }
-  const { ref, refType, commit } = source;
   const orderNo = await advanceSourceRef(trx, { repositoryId: context.repository.id, ref, refType, tip: commit });
   const touched = open.filter(({ rule }) => pathsMatch(rule.paths, pathsSince(todo)));
   if (touched.length > 0) return startRules(trx, { ...todo, rules: touched, orderNo });
@@ -195,15 +199,19 @@ async function startRules(
   return runs.length === 0 && live !== undefined ? { kind: 'duplicate', of: live.run.id } : { kind: 'runs', runs };
 }
 
-/** The run each rule already has for this commit, where the ref has not moved since: the same push told twice. */
+/**
+ * The run each rule already has for this commit: where the ref has not moved since, the same push told twice; else a start by the
+ * clock or a base image that came before its push was told.
+ */
 async function runsOf(
   trx: DatabaseTransaction,
   rules: readonly RuleMatch[],
-  source: RunSource,
+  { source, isSeen }: { source: RunSource; isSeen: boolean },
 ): Promise<Map<string, StartableRun>> {
   const built = new Map<string, StartableRun>();
   for (const { rule } of rules) {
-    const run = await findNewestRun(trx, { ruleId: rule.id, ...source });
+    const find = isSeen ? findNewestRun : findAutomaticRun;
+    const run = await find(trx, { ruleId: rule.id, ...source });
     if (run !== undefined) built.set(rule.id, run);
   }
   return built;

@@ -5,6 +5,8 @@ import type { RunSource } from '../../domain/source.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import { announceStart } from './run-concurrency.ts';
 import { findRunContext } from './run-context.ts';
+import { startable } from './run-start.ts';
+import type { StartableRun } from './run-start.ts';
 import { insertSourceRun } from './source-run.ts';
 import { advanceSourceRef, lockSourceRef } from './source-ref.ts';
 
@@ -64,4 +66,23 @@ async function findRunSince(
     .limit(1)
     .executeTakeFirst();
   return run?.id;
+}
+
+/** The newest run of a rule for a ref, when it is of this commit and was started by the clock or a base image. */
+export async function findAutomaticRun(
+  trx: DatabaseTransaction,
+  { ruleId, ref, refType, commit }: Pick<RunSource, 'ref' | 'refType' | 'commit'> & { ruleId: string },
+): Promise<StartableRun | undefined> {
+  const newest = await trx
+    .selectFrom('run')
+    .select(startable)
+    .select(['commit', 'cause'])
+    .where('build_rule_id', '=', ruleId)
+    .where('ref_type', '=', refType)
+    .where('ref', '=', ref)
+    .orderBy('order_no', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  const isAutomatic = newest?.cause === 'schedule' || newest?.cause === 'base_image';
+  return isAutomatic && newest.commit === commit ? newest : undefined;
 }
