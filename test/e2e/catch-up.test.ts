@@ -2,10 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { taskQueues } from '../../domain/task-queues.ts';
 import type { ApiClient } from '../../stack/api-client.ts';
 import {
   checkoutSample,
@@ -14,24 +12,25 @@ import {
   type Run,
   runOf,
   runsOf,
+  sampleRepositoryId,
   stackApi,
+  stackEngine,
   stackFile,
   untilRun,
 } from '../support/stack-world.ts';
 
 let api: ApiClient;
 let checkout: Checkout;
-let client: Client;
+let engine: Awaited<ReturnType<typeof stackEngine>>;
 beforeAll(async () => {
   api = stackApi();
   checkout = await checkoutSample();
-  const { address, namespace } = stackFile().temporal;
-  client = new Client({ connection: await Connection.connect({ address }), namespace });
-  await run('maintenance');
+  engine = await stackEngine();
+  await engine.run('maintenance');
   await createRules();
 });
 afterAll(async () => {
-  await client.connection.close();
+  await engine.close();
   await checkout.remove();
 });
 
@@ -51,12 +50,12 @@ test('each tip pushed while the API was away is built once, with the cause catch
   }
   for (const commit of [early, ...tips.values()]) expect(await runsOf(api, commit)).toEqual([]);
 
-  await client.schedule.getHandle('slipway-reconcile').trigger();
+  await engine.client.schedule.getHandle('slipway-reconcile').trigger();
   for (const commit of tips.values()) {
     const found = await untilRun(api, await runOf(api, commit));
     expect([found.cause, found.result]).toEqual(['catch_up', 'success']);
   }
-  expect(await run('sourceReconciliation')).toMatchObject({ failed: 0, missed: 0 });
+  expect(await engine.run('sourceReconciliation')).toMatchObject({ failed: 0, missed: 0 });
   for (const commit of tips.values()) expect(await runsOf(api, commit)).toHaveLength(1);
   expect(await runsOf(api, early)).toEqual([]);
 });
@@ -76,7 +75,7 @@ test('a push whose delivery the host never sends is found, one that was delivere
   const told = await untilRun(api, await runOf(api, delivered));
   expect(told.cause).toBe('source_push');
 
-  expect(await run('sourceReconciliation')).toMatchObject({ failed: 0, missed: 1 });
+  expect(await engine.run('sourceReconciliation')).toMatchObject({ failed: 0, missed: 1 });
   const found: Run = await untilRun(api, await runOf(api, lost));
   expect([found.cause, found.result]).toEqual(['catch_up', 'success']);
   expect(await runsOf(api, delivered)).toHaveLength(1);
@@ -84,13 +83,12 @@ test('a push whose delivery the host never sends is found, one that was delivere
 
 /** Rules of their own for what this file pushes, one architecture each. */
 async function createRules(): Promise<void> {
-  const answer = z.object({ items: z.array(z.looseObject({ id: z.string() })) });
-  const { items } = await api.call('GET', '/v1/repositories?instance=hangzhou&namespace=shop&name=web', { answer });
+  const path = `/v1/repositories/${await sampleRepositoryId(api)}/build-rules`;
   for (const [type, name] of [
     ['branch', String.raw`missed(?<number>\d+)`],
     ['tag', String.raw`missed-v(?<number>\d+)`],
   ] as const) {
-    await api.call('POST', `/v1/repositories/${items[0]?.id}/build-rules`, {
+    await api.call('POST', path, {
       body: { ref: { type, name, match: 'regexp' }, imageTags: [{ template: `missed-${type}-\${number}` }] },
       answer: z.unknown(),
     });
@@ -123,9 +121,4 @@ function isReady(): Promise<boolean> {
     ({ ok }) => ok,
     () => false,
   );
-}
-
-function run(workflowType: string): Promise<unknown> {
-  const workflowId = `test/${workflowType}/${randomUUID()}`;
-  return client.workflow.execute(workflowType, { taskQueue: taskQueues.chain, workflowId, args: [] });
 }

@@ -4,8 +4,10 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { Client, Connection } from '@temporalio/client';
 import { inject } from 'vitest';
 import { z } from 'zod';
+import { taskQueues } from '../../domain/task-queues.ts';
 import { type ApiClient, createApiClient } from '../../stack/api-client.ts';
 import type { StackFile } from '../../stack/stack-file.ts';
 import { resolveTools } from '../../tools/resolve.ts';
@@ -158,7 +160,22 @@ export async function callsFor(digest: string): Promise<readonly z.infer<typeof 
 
 /** The digest a tag points at in a registry, as `regctl` sees it, or undefined when there is no such tag. */
 export async function digestAt(instance: string, path: string): Promise<string | undefined> {
-  const { regctl } = await resolveTools(['regctl'], {
+  try {
+    return (await regctl(instance, (host) => ['image', 'digest', `${host}/${path}`])).trim();
+  } catch (error) {
+    if (String(error).includes('not found') || String(error).includes('404')) return undefined;
+    throw error;
+  }
+}
+
+/** Copies an image, all architectures, within an instance's registry, as an administrator would. */
+export async function copyImage(instance: string, { from, to }: { from: string; to: string }): Promise<void> {
+  await regctl(instance, (host) => ['image', 'copy', `${host}/${from}`, `${host}/${to}`]);
+}
+
+/** Runs `regctl`, logged in at an instance's registry; answers what it printed. */
+async function regctl(instance: string, argsAt: (host: string) => readonly string[]): Promise<string> {
+  const tools = await resolveTools(['regctl'], {
     env: process.env,
     onProgress: () => undefined,
     signal: AbortSignal.timeout(600_000),
@@ -170,11 +187,7 @@ export async function digestAt(instance: string, path: string): Promise<string |
   await writeFile(config, JSON.stringify({ hosts: { [host]: { tls: 'disabled', ...(await loginTo(instance)) } } }));
   try {
     const env = { ...process.env, REGCTL_CONFIG: config };
-    const { stdout } = await run(regctl, ['image', 'digest', `${host}/${path}`], { env, timeout: 30_000 });
-    return stdout.trim();
-  } catch (error) {
-    if (String(error).includes('not found') || String(error).includes('404')) return undefined;
-    throw error;
+    return (await run(tools.regctl, argsAt(host), { env, timeout: 60_000 })).stdout;
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -236,4 +249,32 @@ export async function deliver({
 export async function processesWith(text: string): Promise<readonly string[]> {
   const { stdout } = await run('ps', ['-eo', 'pid=,args=']);
   return stdout.split('\n').filter((line) => line.includes(text) && !line.includes('ps -eo'));
+}
+
+/** A client of the stack's Temporal server, and one run of a workflow of Slipway's own by it. */
+export async function stackEngine(): Promise<{
+  client: Client;
+  run: (workflowType: string) => Promise<unknown>;
+  close: () => Promise<void>;
+}> {
+  const { address, namespace } = stackFile().temporal;
+  const connection = await Connection.connect({ address });
+  const client = new Client({ connection, namespace });
+  return {
+    client,
+    run: (workflowType) =>
+      client.workflow.execute(workflowType, {
+        taskQueue: taskQueues.chain,
+        workflowId: `test/${workflowType}/${randomUUID()}`,
+        args: [],
+      }),
+    close: () => connection.close(),
+  };
+}
+
+/** The id of the sample's repository. */
+export async function sampleRepositoryId(api: ApiClient): Promise<string> {
+  const answer = z.object({ items: z.array(z.looseObject({ id: z.string() })) });
+  const { items } = await api.call('GET', '/v1/repositories?instance=hangzhou&namespace=shop&name=web', { answer });
+  return items[0]?.id ?? '';
 }
