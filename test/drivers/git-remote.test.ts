@@ -64,7 +64,9 @@ describe('a source behind a private authority', () => {
     const folder = await mkdtemp(join(tmpdir(), 'slipway-git-remote-'));
     vi.stubEnv('TMPDIR', folder);
     await git.cloneTest(url, remote());
-    await expect(git.cloneTest(`${url}x`, remote())).rejects.toMatchObject({ code: 'source.not_found' });
+    await expect(git.cloneTest(`${host.url}/acme/none.git`, remote())).rejects.toMatchObject({
+      code: 'source.not_found',
+    });
     vi.unstubAllEnvs();
     expect(await readdir(folder)).toEqual([]);
     await rm(folder, { recursive: true });
