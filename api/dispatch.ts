@@ -29,7 +29,7 @@ const fullQueueMs = 5_000;
 /** Deliveries of so many repositories are in hand at once, most of them waiting for their host. */
 const inHandMax = 64;
 /** So many of them use the database at once: requests need connections too. */
-const databaseTurns = 2;
+const databaseTurns = 3;
 
 /** Turns accepted deliveries into runs; one in every API process, any number may work side by side. */
 export interface Dispatcher {

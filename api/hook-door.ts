@@ -46,7 +46,7 @@ export function createHookDoor({ db, clock }: { db: Database; clock: Clock }): H
   const admissions = createBatches<Caller, Admission>({
     run: (callers) => admitAll(db, { callers, at: clock() }),
     maxItems: batchItems,
-    maxCalls: 2,
+    maxCalls: 1,
   });
   let isSweptUntil = 0;
   const refusals = createBatches<string, true>({
