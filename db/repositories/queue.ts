@@ -33,7 +33,7 @@ export async function buildPlaces(db: Database, buildIds: readonly string[]): Pr
 }
 
 /** The places of runs that wait for the run before them (`queue`), by run id. */
-export async function waitingPlaces(db: Database, runIds: readonly string[]): Promise<ReadonlyMap<string, QueuePlace>> {
+async function waitingPlaces(db: Database, runIds: readonly string[]): Promise<ReadonlyMap<string, QueuePlace>> {
   if (runIds.length === 0) return new Map();
   const { rows } = await sql<QueuePlace & { id: string }>`
     with ranked as (
@@ -46,7 +46,7 @@ export async function waitingPlaces(db: Database, runIds: readonly string[]): Pr
 }
 
 /** How many builds of a namespace wait for a worker (docs/product.md, section 15). */
-export async function countWaitingBuilds(
+async function countWaitingBuilds(
   db: Database | DatabaseTransaction,
   { namespaceId, atMost }: { namespaceId: string; atMost: number },
 ): Promise<number> {

@@ -53,7 +53,8 @@ export async function openStackCheck(): Promise<StackCheck> {
       openSecret: async () => {
         throw new Error('the instances of the stack are managed: none has a login of its own');
       },
-      tokenServer: url,
+      // As the registries of the stack name it.
+      tokenServer: `http://localhost:${new URL(url).port}`,
       dispatcher: egress.dispatcher,
     }),
     objectStore,
