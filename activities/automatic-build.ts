@@ -48,7 +48,7 @@ export type AutomaticBuildResult = AutomaticStarted | { readonly kind: 'no_sourc
  * Builds what a rule's ref is now, by the clock or for a changed base image (docs/product.md, section 7, "Started by"). Failures are
  * the codes of `SourceError`; only `source.not_reachable` is tried again.
  */
-export async function startAutomaticBuild(
+async function startAutomaticBuild(
   deps: AutomaticBuildDeps,
   { ruleId, cause, ref: asked, sinceMs }: AutomaticBuildInput,
 ): Promise<AutomaticBuildResult> {
@@ -85,7 +85,7 @@ async function resolve(
 }
 
 /** Makes the engine's schedules what the rules say; answers how many were put and removed. */
-export async function applyRuleSchedules({
+async function applyRuleSchedules({
   db,
   ruleSchedules,
 }: Pick<AutomaticBuildDeps, 'db' | 'ruleSchedules'>): Promise<{ put: number; removed: number }> {

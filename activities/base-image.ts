@@ -1,24 +1,16 @@
-import type { Database } from '../db/database.ts';
-import {
-  forgetLostBaseImages,
-  listBaseImagePlaces,
-  listStaleBuilds,
-  recordBaseImages,
-} from '../db/repositories/base-image.ts';
+import { forgetLostBaseImages, listBaseImagePlaces, recordBaseImages } from '../db/repositories/base-image.ts';
 import type { BaseImagePlace, SeenBaseImage } from '../db/repositories/base-image.ts';
+import { listStaleBuilds } from '../db/repositories/used-image.ts';
 import { baseImageName, describeBaseImage } from '../domain/base-image.ts';
 import { parseManifest } from '../domain/image-manifest.ts';
 import { baseImageNamespace } from '../domain/instance.ts';
 import { isNotFound } from '../domain/registry-error.ts';
-import type { Registries } from './drivers/registries.ts';
 import { heartbeating } from './heartbeat.ts';
 import { listPlatforms } from './image-platforms.ts';
+import { readUsedImages } from './used-image.ts';
+import type { UsedImageDeps } from './used-image.ts';
 
-export interface BaseImageDeps {
-  readonly db: Database;
-  readonly registries: Pick<Registries, 'client'>;
-  readonly clock: () => Date;
-}
+export interface BaseImageDeps extends UsedImageDeps {}
 
 /** A build to be started for a base image that changed; `sinceMs` is when that was seen, in milliseconds since 1970. */
 export interface StaleBaseImage {
@@ -30,7 +22,7 @@ export interface StaleBaseImage {
 
 export interface BaseImagesRead {
   readonly images: number;
-  /** Places whose registry did not answer; what is known of them stays. */
+  /** Places and images whose registry did not answer; what is known of them stays. */
   readonly failed: number;
   readonly stale: readonly StaleBaseImage[];
 }
@@ -39,10 +31,10 @@ export interface BaseImagesRead {
 const startsPerRound = 100;
 
 /**
- * Reads what stands in the namespaces of hosted base images and names the builds made from what was there before
- * (docs/product.md, section 7, "Hosted base images"). A registry that is away stops neither the others nor what is known.
+ * Reads what stands in the namespaces of hosted base images, and what other images are that builds were made from, and names the
+ * builds made from what was there before (docs/product.md, section 7, "Hosted base images"). A registry that is away stops neither the others nor what is known.
  */
-export async function readBaseImages(deps: BaseImageDeps): Promise<BaseImagesRead> {
+async function readBaseImages(deps: BaseImageDeps): Promise<BaseImagesRead> {
   return heartbeating(async (signal) => {
     const { db, clock } = deps;
     const failures: unknown[] = [];
@@ -59,10 +51,11 @@ export async function readBaseImages(deps: BaseImageDeps): Promise<BaseImagesRea
       }
     }
     if (failures.length > 0 && count === 0) throw failures[0];
+    const used = await readUsedImages(deps, signal);
     const stale = await listStaleBuilds(db, { limit: startsPerRound });
     return {
       images: count,
-      failed: failures.length,
+      failed: failures.length + used.failed,
       stale: stale.map(({ updatedAt, ...build }) => ({ ...build, sinceMs: updatedAt.getTime() })),
     };
   });

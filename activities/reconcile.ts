@@ -64,7 +64,7 @@ interface MissedRefs {
  * (docs/product.md, section 5, "What starts what"). A host that is down delays its own sources only. Errors of ours are thrown
  * once everything else is done.
  */
-export async function reconcileSources(deps: ReconcileDeps, input: ReconcileInput): Promise<ReconcileResult> {
+async function reconcileSources(deps: ReconcileDeps, input: ReconcileInput): Promise<ReconcileResult> {
   return heartbeating(async (signal) => {
     const { startedAtMs, isNew, graceMs } = input;
     const bindings = await listReconcilable(deps.db, { triedBefore: new Date(startedAtMs), isNew });

@@ -49,7 +49,7 @@ const dayMs = 24 * 3_600_000;
  * Removes what is over (docs/product.md, sections 12 and 15): objects before the rows that name them, in batches, so that a lost
  * attempt goes on where it was. Nothing that has not ended is touched.
  */
-export async function removeExpired(deps: RetentionDeps, { atMs }: RetentionInput): Promise<Removed> {
+async function removeExpired(deps: RetentionDeps, { atMs }: RetentionInput): Promise<Removed> {
   const { db, keptDays } = deps;
   const daysAgo = (days: number) => ({ before: new Date(atMs - days * dayMs), limit: batch });
   return heartbeating(async (signal) => ({

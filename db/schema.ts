@@ -7,7 +7,7 @@ import type {
   BuildWorkerTable,
   LogSegmentTable,
 } from './tables/build.ts';
-import type { BaseImageTable } from './tables/base-image.ts';
+import type { BaseImageTable, UsedImageTable } from './tables/base-image.ts';
 import type { BuildSecretTable } from './tables/build-secret.ts';
 import type { ChainTable, ChainVersionTable } from './tables/chain.ts';
 import type { InstanceTable } from './tables/instance.ts';
@@ -44,6 +44,7 @@ export interface Schema {
   rate_bucket: RateBucketTable;
   secret: SecretTable;
   base_image: BaseImageTable;
+  used_image: UsedImageTable;
   build_rule: BuildRuleTable;
   build_secret: BuildSecretTable;
   build: BuildTable;

@@ -28,3 +28,8 @@ export function describeBaseImage(manifest: Manifest): BaseImageDescription {
       annotations['org.opencontainers.image.description'] ?? annotations['org.opencontainers.image.source'] ?? null,
   };
 }
+
+/** Where an image's registry answers; Docker Hub's name is not its address. */
+export function registryUrlOf(registry: string): string {
+  return `https://${registry === 'docker.io' ? 'registry-1.docker.io' : registry}`;
+}

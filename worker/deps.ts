@@ -7,6 +7,7 @@ import { createGit } from '../activities/drivers/git.ts';
 import { createLoginTokens } from '../activities/drivers/login-token.ts';
 import { createObjectStore } from '../activities/drivers/object-store.ts';
 import { runProcess } from '../activities/drivers/process.ts';
+import { createRegistryClient } from '../activities/drivers/registry.ts';
 import { createRegistries } from '../activities/drivers/registries.ts';
 import { imageCopy } from '../activities/drivers/registry-copy.ts';
 import { createSecretBox, parseKeyFile } from '../activities/drivers/secret-box.ts';
@@ -69,6 +70,7 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     clock,
     timings: config.SLIPWAY_TIMINGS,
     ruleSchedules: schedules,
+    outsideRegistry: (url) => createRegistryClient({ endpoint: { url }, dispatcher: egress.dispatcher }),
     keptDays: keptDaysOf(config),
     workDir,
     registries,

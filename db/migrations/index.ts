@@ -5,6 +5,7 @@ import * as sourceHosts from './20261121T101000Z-source-hosts.ts';
 import * as reconcile from './20261121T102000Z-reconcile.ts';
 import * as baseImages from './20261121T102100Z-base-images.ts';
 import * as retention from './20261121T102200Z-retention.ts';
+import * as usedImages from './20261121T102300Z-used-images.ts';
 import * as order from './20261121T103000Z-order.ts';
 import * as buildRule from './20261121T105000Z-build-rule.ts';
 import * as buildCache from './20261121T106000Z-build-cache.ts';
@@ -18,6 +19,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '20261121T102000Z-reconcile': reconcile,
   '20261121T102100Z-base-images': baseImages,
   '20261121T102200Z-retention': retention,
+  '20261121T102300Z-used-images': usedImages,
   '20261121T103000Z-order': order,
   '20261121T105000Z-build-rule': buildRule,
   '20261121T106000Z-build-cache': buildCache,

@@ -22,5 +22,15 @@ export interface BaseImageTable {
   seen_at: ColumnType<Date, Date, Date>;
 }
 
+/** An image that builds were made from and nobody hosts here, as its registry had it when it was last asked. */
+export interface UsedImageTable {
+  /** As Dockerfiles name it, whole: `ghcr.io/acme/runtime:2`. */
+  name: string;
+  digest: string;
+  /** When this digest was first seen. */
+  updated_at: ColumnType<Date, Date, Date>;
+  seen_at: ColumnType<Date, Date, Date>;
+}
+
 export type BaseImageRow = Selectable<BaseImageTable>;
 export type NewBaseImage = Insertable<BaseImageTable>;

@@ -58,16 +58,23 @@ async function newWorld({ onBaseImageUpdate = true }: { onBaseImageUpdate?: bool
   });
   const registry = await scriptedRegistry();
   const client = registryClient(registry.url);
+  const outside: string[] = [];
   let now = new Date('2026-11-21T03:00:00Z').getTime();
   const { readBaseImages } = createBaseImageActivities({
     db,
     registries: { client: async () => client },
+    outsideRegistry: (url) => {
+      outside.push(url);
+      return client;
+    },
     clock: () => new Date((now += 60_000)),
   });
   return {
     repository,
     ruleId,
     registry,
+    /** Addresses of the registries asked outside. */
+    outside,
     /** Puts an image for amd64 and arm64 there, with an attestation beside. */
     publish(mark: string) {
       const platforms = ['amd64', 'arm64'].map((architecture) => {
@@ -96,7 +103,7 @@ async function newWorld({ onBaseImageUpdate = true }: { onBaseImageUpdate?: bool
     },
     read: () => runActivity(readBaseImages, undefined),
     /** A successful build of the rule that was made from the image. */
-    async built(digest: string, at = new Date('2026-11-21T02:00:00Z')) {
+    async built(digest: string, { from = name, at = new Date('2026-11-21T02:00:00Z') } = {}) {
       const started = await insertAutomaticRun(db, {
         ...{ repositoryId: repository.id, ruleId, ref: 'main', commit: 'a'.repeat(40), cause: 'schedule' },
         ...{ since: at, timings: defaultTimings, at },
@@ -104,7 +111,7 @@ async function newWorld({ onBaseImageUpdate = true }: { onBaseImageUpdate?: bool
       const runId = 'runId' in started ? started.runId : '';
       await end(runId, 'success');
       const { id } = await db.selectFrom('build').select('id').where('run_id', '=', runId).executeTakeFirstOrThrow();
-      await db.insertInto('build_base_image').values({ build_id: id, name, digest }).execute();
+      await db.insertInto('build_base_image').values({ build_id: id, name: from, digest }).execute();
     },
     end,
   };
@@ -233,5 +240,48 @@ describe('a base image that changed', () => {
     });
     expect(push.kind).toBe('started');
     expect((await here.read()).stale).toEqual([]);
+  });
+});
+
+describe('an image from elsewhere that changed', () => {
+  const addTo = (here: Awaited<ReturnType<typeof newWorld>>, repository: string, mark: string) => {
+    const mediaType = 'application/vnd.oci.image.index.v1+json';
+    return here.registry.addManifest(
+      repository,
+      { schemaVersion: 2, mediaType, manifests: [], annotations: { mark } },
+      '2',
+    ).digest;
+  };
+
+  test('is asked for where it stands, and makes what was built from it due', async () => {
+    const here = await newWorld();
+    await here.built(addTo(here, 'library/node', 'first'), { from: 'docker.io/library/node:2' });
+    expect((await here.read()).stale).toEqual([]);
+    addTo(here, 'library/node', 'second');
+    const image = 'docker.io/library/node:2';
+    expect((await here.read()).stale).toEqual([
+      { ruleId: here.ruleId, ref: 'main', image, sinceMs: expect.any(Number) },
+    ]);
+    expect(here.outside).toEqual(['https://registry-1.docker.io', 'https://registry-1.docker.io']);
+  });
+
+  test('is asked for with a login of ours where an instance of ours has it', async () => {
+    const here = await newWorld();
+    await world.db
+      .updateTable('instance')
+      .set({ registry_url: 'https://registry.example.com' })
+      .where('id', '=', here.repository.instanceId)
+      .execute();
+    await here.built(addTo(here, 'shop/runtime', 'first'), { from: 'registry.example.com/shop/runtime:2' });
+    addTo(here, 'shop/runtime', 'second');
+    expect((await here.read()).stale).toMatchObject([{ image: 'registry.example.com/shop/runtime:2' }]);
+    expect(here.outside).toEqual([]);
+  });
+
+  test('that cannot be asked for leaves what is known, and is counted', async () => {
+    const here = await newWorld();
+    here.registry.rules.push({ when: /private/, answer: (response) => void response.writeHead(401).end() });
+    await here.built(`sha256:${'a'.repeat(64)}`, { from: 'ghcr.io/acme/private:2' });
+    expect(await here.read()).toMatchObject({ failed: 1, stale: [] });
   });
 });
