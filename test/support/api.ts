@@ -62,8 +62,8 @@ export function testDeps({ db, ...overrides }: Partial<ApiDeps> & Pick<ApiDeps, 
     },
     sourceHosts: { client: vi.fn<ApiDeps['sourceHosts']['client']>(() => willingHost()) },
     sourceLogins: storedLogins((ref) => openSecret(db, secretBox, ref)),
-    sourceOauth: { authorizationUrl: unexpected, codeExchange: unexpected },
-    githubApps: { installationUrl: () => '', installationIsOf: unexpected },
+    sourceOauth: { authorizationUrl: noHostAsked, codeExchange: noHostAsked },
+    githubApps: { installationUrl: () => '', installationIsOf: noHostAsked },
     sourceApps: noSourceApps,
     registries: { client: vi.fn<ApiDeps['registries']['client']>(async () => emptyRegistry()) },
     engine: {
@@ -83,7 +83,7 @@ export function testDeps({ db, ...overrides }: Partial<ApiDeps> & Pick<ApiDeps, 
   };
 }
 
-const unexpected = () => Promise.reject(new Error('not expected in this test'));
+const noHostAsked = () => Promise.reject(new Error('no source host is asked in this test'));
 
 /** A source host that takes every credential and every hook. */
 function willingHost(): SourceHostClient {
@@ -98,6 +98,7 @@ function willingHost(): SourceHostClient {
 
 /** A registry that holds nothing; what a test does not expect fails. */
 function emptyRegistry(): RegistryClient {
+  const unexpected = () => Promise.reject(new Error('not expected of the registry in this test'));
   return {
     host: '127.0.0.1:5000',
     ping: async () => {},
