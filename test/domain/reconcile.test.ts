@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { compareRefs } from '../../domain/reconcile.ts';
-import type { HostRef, SeenRef } from '../../domain/reconcile.ts';
+import { compareRefs, deliveriesToAskFor } from '../../domain/reconcile.ts';
+import type { HostRef, KeptDelivery, SeenRef } from '../../domain/reconcile.ts';
 
 const [a, b, c] = ['a'.repeat(40), 'b'.repeat(40), 'c'.repeat(40)] as const;
 const branch = (ref: string, commit: string): HostRef => ({ ref, refType: 'branch', commit, objectId: commit });
@@ -64,5 +64,25 @@ describe('comparing the refs of a source with what was seen', () => {
 
   test('a source that answers with no ref at all has lost none', () => {
     expect(compareRefs({ seen: [seen('main', a)], now: [], isFirst: false, isBuilt }).gone).toEqual([]);
+  });
+});
+
+describe('asking a host for deliveries once more', () => {
+  const attempt = (id: string, deliveryId: string, change: Partial<KeptDelivery> = {}): KeptDelivery => ({
+    ...{ id, deliveryId, event: 'push', isDelivered: false },
+    ...change,
+  });
+  const known = new Set(['taken']);
+
+  test.each([
+    ['a push that never arrived', [attempt('1', 'lost')], ['1']],
+    ['the newest of two attempts', [attempt('2', 'lost'), attempt('1', 'lost')], ['2']],
+    ['the older push first', [attempt('2', 'later'), attempt('1', 'earlier')], ['1', '2']],
+    ['nothing that arrived at the second attempt', [attempt('2', 'a', { isDelivered: true }), attempt('1', 'a')], []],
+    ['nothing that was taken though the answer was lost', [attempt('1', 'taken')], []],
+    ['nothing that was tried three times', [attempt('3', 'a'), attempt('2', 'a'), attempt('1', 'a')], []],
+    ['nothing but pushes', [attempt('1', 'a', { event: 'ping' })], []],
+  ])('asks for %s', (_, kept, asked) => {
+    expect(deliveriesToAskFor(kept, { known })).toEqual(asked);
   });
 });
