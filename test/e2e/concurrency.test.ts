@@ -113,3 +113,33 @@ test("a repository set to another region is built by that region's workers and k
     await change(null);
   }
 });
+
+test('an old slow build that ends last moves no tag, and both Records say who holds it', async () => {
+  const { items } = await api.call('GET', '/v1/repositories?instance=hangzhou&namespace=shop&name=web', {
+    answer: itemsSchema,
+  });
+  const rule = {
+    ref: { type: 'branch', name: 'fenced-.*', match: 'regexp' },
+    imageTags: [{ template: 'fenced' }],
+  };
+  await api.call('POST', `/v1/repositories/${items[0]?.id}/build-rules`, { body: rule, answer: z.unknown() });
+  const mark = randomUUID();
+  const older = await runOf(api, await checkout.push(`fenced-a-${mark}`, { Dockerfile: dockerfile(mark, 25) }));
+  await untilRun(api, older, isBuilding);
+  const newer = await runOf(api, await checkout.push(`fenced-b-${mark}`, { Dockerfile: dockerfile(randomUUID(), 0) }));
+  const first = await untilRun(api, newer);
+  const last = await untilRun(api, older);
+
+  expect([first.result, last.result]).toEqual(['success', 'success']);
+  expect(Date.parse(z.string().parse(last['endedAt']))).toBeGreaterThan(Date.parse(z.string().parse(first['endedAt'])));
+  expect(last.reason?.text).toContain('1 tag not moved, a newer run holds it');
+  expect(await digestAt('hangzhou', 'shop/web:fenced')).toBe(first.images[0]?.digest);
+  expect(last['tagFence']).toEqual({
+    heldBy: [{ tag: 'fenced', run: { id: newer, number: first.number } }],
+    keptFrom: [],
+  });
+  expect((await untilRun(api, newer))['tagFence']).toEqual({
+    heldBy: [],
+    keptFrom: [{ tag: 'fenced', run: { id: older, number: last.number } }],
+  });
+});
