@@ -1,4 +1,5 @@
 import type { Database } from '../db/database.ts';
+import { deleteExpiredStatuses } from '../db/repositories/commit-status.ts';
 import { deleteSegments, listExpiredSegments } from '../db/repositories/log.ts';
 import {
   deleteExpiredDeliveries,
@@ -37,6 +38,7 @@ export interface Removed {
   readonly bodies: number;
   readonly runs: number;
   readonly scans: number;
+  readonly commitStatuses: number;
   readonly buildCaches: number;
 }
 
@@ -59,6 +61,7 @@ async function removeExpired(deps: RetentionDeps, { atMs }: RetentionInput): Pro
     bodies: await untilNone(signal, () => dropInboxBodies(db, daysAgo(keptDays.deliveries))),
     runs: await untilNone(signal, () => deleteExpiredRuns(db, daysAgo(keptDays.records))),
     scans: await untilNone(signal, () => deleteExpiredScans(db, daysAgo(keptDays.records))),
+    commitStatuses: await untilNone(signal, () => deleteExpiredStatuses(db, daysAgo(keptDays.records))),
     buildCaches: await untilNone(signal, () => removeUnusedCaches(deps, daysAgo(limits.buildCacheKeptDays), signal)),
   }));
 }

@@ -144,3 +144,17 @@ export async function recordStatusRefused(
     .where('repository_id', '=', repositoryId)
     .execute();
 }
+
+/** Deletes what was said of commits whose last change is over; answers how many. */
+export async function deleteExpiredStatuses(
+  db: Database,
+  { before, limit }: { before: Date; limit: number },
+): Promise<number> {
+  const { numDeletedRows } = await db
+    .deleteFrom('commit_status')
+    .where('id', 'in', (eb) =>
+      eb.selectFrom('commit_status').select('id').where('changed_at', '<', before).limit(limit),
+    )
+    .executeTakeFirst();
+  return Number(numDeletedRows);
+}

@@ -36,7 +36,16 @@ function retention({ failing, registryUrl = '' }: { failing?: string; registryUr
   return { deleted, run: () => runActivity(removeExpired, { atMs: now.getTime() }) };
 }
 
-const nothing = { logSegments: 0, reports: 0, deliveries: 0, bodies: 0, runs: 0, scans: 0, buildCaches: 0 };
+const nothing = {
+  logSegments: 0,
+  reports: 0,
+  deliveries: 0,
+  bodies: 0,
+  runs: 0,
+  scans: 0,
+  commitStatuses: 0,
+  buildCaches: 0,
+};
 
 /** A build with one piece of log; `endedAt` null: it goes on. */
 async function newBuild(endedAt: Date | null) {
@@ -151,6 +160,25 @@ test('ended deliveries go after 30 days with their attempts; one that waits for 
   expect(await retention().run()).toEqual({ ...nothing, deliveries: 1 });
   const left = await db.selectFrom('delivery_attempt').select('delivery_id').execute();
   expect(left.map((row) => row.delivery_id)).toEqual([ids.waiting]);
+});
+
+test('what was said of commits goes with the Records of that time', async () => {
+  const { db } = world;
+  const { repository } = await seedBuild(db);
+  const said = (commit: string, days: number) => ({
+    id: randomUUID(),
+    repository_id: repository.id,
+    commit,
+    chain_key: '',
+    changed_at: daysAgo(days),
+  });
+  await db
+    .insertInto('commit_status')
+    .values([said('a'.repeat(40), 366), said('b'.repeat(40), 364)])
+    .execute();
+  expect(await retention().run()).toEqual({ ...nothing, commitStatuses: 1 });
+  const left = await db.selectFrom('commit_status').select('commit').execute();
+  expect(left).toEqual([{ commit: 'b'.repeat(40) }]);
 });
 
 test('the body of a delivery that was set aside goes after 30 days, its id stays', async () => {
