@@ -31,7 +31,8 @@ export async function cancelRun(
   const run = await getRunForCancel(db, runId);
   if (run.ended_at !== null) throw ended(endedCode);
   await requestRunCancel(db, { runId, actor });
-  const answer = await engine.cancelRun(run.workflow_id);
+  // One that waits for its turn has no workflow yet, whatever the engine says.
+  const answer = run.is_waiting ? 'not_found' : await engine.cancelRun(run.workflow_id);
   const at = clock();
   if (answer === 'canceling') {
     await noteRunCanceling(db, { runId, actor, at });

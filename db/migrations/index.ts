@@ -7,6 +7,7 @@ import * as baseImages from './20261121T102100Z-base-images.ts';
 import * as retention from './20261121T102200Z-retention.ts';
 import * as usedImages from './20261121T102300Z-used-images.ts';
 import * as order from './20261121T103000Z-order.ts';
+import * as buildRun from './20261121T103100Z-build-run.ts';
 import * as buildRule from './20261121T105000Z-build-rule.ts';
 import * as buildCache from './20261121T106000Z-build-cache.ts';
 import * as logIndex from './20261121T107000Z-log-index.ts';
@@ -21,6 +22,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '20261121T102200Z-retention': retention,
   '20261121T102300Z-used-images': usedImages,
   '20261121T103000Z-order': order,
+  '20261121T103100Z-build-run': buildRun,
   '20261121T105000Z-build-rule': buildRule,
   '20261121T106000Z-build-cache': buildCache,
   '20261121T107000Z-log-index': logIndex,

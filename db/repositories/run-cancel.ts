@@ -9,10 +9,10 @@ import { canceledReason, lockConcurrencyOf, releaseNext } from './run-concurrenc
 export async function getRunForCancel(
   db: Database,
   runId: string,
-): Promise<Pick<RunRow, 'workflow_id' | 'status' | 'ended_at'>> {
+): Promise<Pick<RunRow, 'workflow_id' | 'status' | 'ended_at' | 'is_waiting'>> {
   const run = await db
     .selectFrom('run')
-    .select(['workflow_id', 'status', 'ended_at'])
+    .select(['workflow_id', 'status', 'ended_at', 'is_waiting'])
     .where('id', '=', runId)
     .executeTakeFirst();
   if (run === undefined) throw notFound('run', runId);

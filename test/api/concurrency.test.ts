@@ -249,6 +249,7 @@ describe('a run that waits for its turn', () => {
     await world.push(repository, { after: c });
     const third = (await world.runsOf(repository)).at(-1);
     expect(third).toMatchObject({ is_waiting: true });
+    vi.mocked(world.deps.engine.cancelRun).mockRejectedValue(new Error('no connection'));
     await world.call('POST', `/v1/runs/${third?.id}/cancel`);
     expect((await world.runsOf(repository)).at(-1)).toMatchObject({ status: 'canceled', result: 'canceled' });
     expect(second?.id).toBe((await world.runsOf(repository))[1]?.id);
