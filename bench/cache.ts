@@ -32,9 +32,9 @@ interface Bench {
   readonly buildctl: string;
 }
 
-/** Half a minute of work that an install of dependencies stands for, then a compilation of the code that changes. */
+/** Half a minute of work and 20 MB, as an install of dependencies is; then a second of compiling the code that changes. */
 const dockerfile = (round: string) => `FROM debian:bookworm-slim AS dependencies
-RUN echo ${round} && for i in $(seq 40); do seq 3000000 | sha256sum; done > /dependencies && head -c 20M /dev/urandom >> /dependencies
+RUN echo ${round} && for i in $(seq 110); do seq 3000000 | sha256sum; done > /dependencies && head -c 20M /dev/urandom >> /dependencies
 FROM dependencies AS compiled
 COPY catalogue.tsv /src/
 RUN seq 3000000 | cat /src/catalogue.tsv - | sha256sum > /program
