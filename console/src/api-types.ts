@@ -51,10 +51,14 @@ export interface BuildResult {
   readonly build: string;
   readonly tags?: readonly string[];
   readonly platforms?: readonly { readonly platform: string; readonly digest: string }[];
+  /** Architectures the image goes without. */
+  readonly failed?: readonly { readonly platform: string }[];
 }
 export interface BuildChild {
   readonly digest: string;
   readonly sizeBytes: number;
+  /** Steps of the Dockerfile; not told by builds of before. */
+  readonly steps?: number;
   readonly cachedSteps: number | null;
 }
 
@@ -166,6 +170,13 @@ export interface Run {
     readonly platforms: readonly string[];
   }[];
   readonly steps: readonly Step[];
+  /** The newer run it gave way to, and the older one that gave way to it. */
+  readonly supersededBy: OtherRun | null;
+  readonly supersedes: OtherRun | null;
+  /** Its place in the line while it waits. */
+  readonly queue: QueuePlace | null;
+  /** Its push was told after a newer one: it moves no tag another set. */
+  readonly isLate: boolean;
   readonly queuedAt: string;
   readonly startedAt: string | null;
   readonly endedAt: string | null;
@@ -177,6 +188,26 @@ export interface Run {
   readonly version: number;
   readonly cancelRequestedBy: string | null;
   readonly temporal: { readonly workflowId: string; readonly runId: string | null; readonly url: string | null };
+}
+
+export interface OtherRun {
+  readonly id: string;
+  readonly number: number;
+}
+export interface QueuePlace {
+  /** 1 is next. */
+  readonly place: number;
+  readonly of: number;
+}
+/** A tag with the other run of its fence. */
+export interface TagFence {
+  readonly tag: string;
+  readonly run: OtherRun;
+}
+
+/** One run with what only its own page tells. */
+export interface RunRecord extends Run {
+  readonly tagFence: { readonly heldBy: readonly TagFence[]; readonly keptFrom: readonly TagFence[] };
 }
 
 export interface RunCommit {

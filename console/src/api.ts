@@ -9,6 +9,7 @@ import type {
   Problem,
   Run,
   RunEvent,
+  RunRecord,
   ScanFinding,
   Session,
 } from './api-types.ts';
@@ -20,25 +21,28 @@ import { ApiProblem } from './api-problem.ts';
 const readTimeoutMs = 20_000;
 
 interface Call {
-  readonly method?: 'GET' | 'POST' | 'DELETE';
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly body?: unknown;
+  /** The version the change is made to. */
+  readonly ifMatch?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** One request; a body makes it JSON. Throws `ApiProblem` for everything but a success. */
-async function send(path: string, { method = 'GET', body, signal }: Call = {}): Promise<Response> {
+export async function send(path: string, { method = 'GET', body, ifMatch, signal }: Call = {}): Promise<Response> {
   const headers: Record<string, string> = { accept: 'application/json' };
   if (method !== 'GET') {
     headers['x-requested-with'] = 'slipway-console';
     headers['content-type'] = 'application/json';
   }
+  if (ifMatch !== undefined) headers['if-match'] = `"${ifMatch}"`;
   const limit = AbortSignal.timeout(readTimeoutMs);
   const response = await fetch(path, {
     method,
     headers,
     credentials: 'same-origin',
     signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
-    ...(method === 'POST' ? { body: JSON.stringify(body ?? {}) } : {}),
+    ...(method === 'POST' || method === 'PUT' ? { body: JSON.stringify(body ?? {}) } : {}),
   }).catch((error: unknown) => {
     if (signal?.aborted === true) throw error;
     throw new ApiProblem({ status: 0 }, { cause: error });
@@ -49,13 +53,18 @@ async function send(path: string, { method = 'GET', body, signal }: Call = {}): 
 
 async function readProblem(response: Response): Promise<Problem> {
   const requestId = response.headers.get('x-request-id');
-  const problem: Partial<Problem> = await response.json().catch(() => ({}));
+  const problem: Partial<Problem> = await readJson<Partial<Problem>>(response).catch(() => ({}));
   return { ...(requestId === null ? {} : { requestId }), ...problem, status: response.status };
 }
 
-async function get<Answer>(path: string, signal?: AbortSignal): Promise<Answer> {
-  const response = await send(path, { signal });
-  const answer: Answer = await response.json();
+/** Reads JSON. */
+export async function get<Answer>(path: string, signal?: AbortSignal): Promise<Answer> {
+  return readJson(await send(path, { signal }));
+}
+
+/** The body of an answer, which is what the route says it is (checked by the compiler in test/console/api-shapes.test.ts). */
+export async function readJson<Answer>(response: Response): Promise<Answer> {
+  const answer: Answer = JSON.parse(await response.text());
   return answer;
 }
 
@@ -66,7 +75,7 @@ export function listRuns(filters: RecordFilters, signal?: AbortSignal): Promise<
   return get(`/v1/runs${query({ limit: recordPageSize, ...filters })}`, signal);
 }
 
-export function fetchRun(id: string, signal?: AbortSignal): Promise<Run> {
+export function fetchRun(id: string, signal?: AbortSignal): Promise<RunRecord> {
   return get(`/v1/runs/${encodeURIComponent(id)}`, signal);
 }
 
@@ -76,6 +85,18 @@ export function listRunEvents(id: string, signal?: AbortSignal): Promise<Page<Ru
 
 export async function cancelRun(id: string): Promise<void> {
   await send(`/v1/runs/${encodeURIComponent(id)}/cancel`, { method: 'POST' });
+}
+
+/** Builds a build's commit again, whole or only the architectures that failed. Answers the new build. */
+export async function rebuild(
+  build: string,
+  architectures: 'all' | 'failed',
+): Promise<{ readonly run: string | null }> {
+  const answer = await send(`/v1/builds/${encodeURIComponent(build)}/rebuild`, {
+    method: 'POST',
+    body: { architectures },
+  });
+  return readJson(answer);
 }
 
 export function fetchLog(build: string, range: LogRange, signal?: AbortSignal): Promise<LogPage> {

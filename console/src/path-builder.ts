@@ -19,6 +19,11 @@ export const paths = {
   records: (filters: RecordFilters = {}): string => `/records${query(filters)}`,
   record: (runId: string, { step, line }: { step?: StepName; line?: number } = {}): string =>
     `/records/${encodeURIComponent(runId)}${query({ step })}${line === undefined ? '' : `#L${line}`}`,
+  repositories: (): string => '/repositories',
+  repository: (id: string): string => `/repositories/${encodeURIComponent(id)}`,
+  /** The Build page of a repository; with a build, its log. */
+  repositoryBuild: (id: string, build?: string): string =>
+    `/repositories/${encodeURIComponent(id)}/build${query({ build })}`,
 } as const;
 
 /** `?a=b` of the members that have a value, in their order; empty without any. */

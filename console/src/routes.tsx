@@ -57,14 +57,45 @@ const recordRoute = createRoute({
   component: lazyRouteComponent(() => import('./pages/record.tsx'), 'RecordPage'),
 });
 
-const routeTree = rootRoute.addChildren([loginRoute, shellRoute.addChildren([homeRoute, recordsRoute, recordRoute])]);
+const repositoriesRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/repositories',
+  validateSearch: (search: Search): { cursor?: string } => texts(search, ['cursor']),
+  component: lazyRouteComponent(() => import('./pages/repository-list.tsx'), 'RepositoryListPage'),
+});
+
+const repositoryRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/repositories/$repositoryId',
+  component: lazyRouteComponent(() => import('./pages/repository.tsx'), 'RepositoryPage'),
+});
+
+const repositoryBuildRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/repositories/$repositoryId/build',
+  validateSearch: (search: Search): { build?: string } => texts(search, ['build']),
+  component: lazyRouteComponent(() => import('./pages/repository-build.tsx'), 'RepositoryBuildPage'),
+});
+
+const routeTree = rootRoute.addChildren([
+  loginRoute,
+  shellRoute.addChildren([
+    homeRoute,
+    recordsRoute,
+    recordRoute,
+    repositoriesRoute,
+    repositoryRoute,
+    repositoryBuildRoute,
+  ]),
+]);
 
 /** The console's pages. */
 export function createConsoleRouter() {
   return createRouter({
     routeTree,
     defaultPreload: 'intent',
-    scrollRestoration: true,
+    // An address that names a line of a log says itself where to be.
+    scrollRestoration: ({ location: { hash } }) => !/^#?L\d/.test(hash),
     // Values of the address are text: `?commit=123` is not a number.
     parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
     stringifySearch: (search) => {

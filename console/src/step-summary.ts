@@ -16,7 +16,7 @@ export function stepSummary(step: Step): string {
 function resultSummary(step: Step): string {
   switch (step.name) {
     case 'build':
-      return buildSummary(step.children);
+      return buildSummary(step);
     case 'push':
       return step.result === null
         ? ''
@@ -38,10 +38,17 @@ function resultSummary(step: Step): string {
   }
 }
 
-function buildSummary(children: Extract<Step, { name: 'build' }>['children']): string {
+function buildSummary({ children, result }: Extract<Step, { name: 'build' }>): string {
   if (children.length === 0) return '';
+  const missing = result?.failed?.length ?? 0;
+  const steps = children.reduce((sum, child) => sum + (child.result?.steps ?? 0), 0);
   const cached = children.reduce((sum, child) => sum + (child.result?.cachedSteps ?? 0), 0);
-  return join(messages.build.architectures(children.length), cached === 0 ? '' : messages.build.cachedSteps(cached));
+  const fromCache = steps === 0 ? messages.build.cachedSteps(cached) : messages.build.cachedOf(cached, steps);
+  return join(
+    messages.build.architectures(children.length),
+    missing === 0 ? '' : messages.build.missing(missing),
+    cached === 0 ? '' : fromCache,
+  );
 }
 
 function scanSummary(result: ScanResult): string {

@@ -1,9 +1,13 @@
 import type { hc, InferResponseType } from 'hono/client';
 import { expectTypeOf, test } from 'vitest';
 import type { buildCacheRoutes } from '../../api/routes/build-cache.ts';
+import type { buildRoutes } from '../../api/routes/build.ts';
+import type { buildRuleRoutes } from '../../api/routes/build-rule.ts';
+import type { buildRulePreviewRoutes } from '../../api/routes/build-rule-preview.ts';
 import type { buildLogRoutes } from '../../api/routes/build-log.ts';
 import type { instanceRoutes } from '../../api/routes/instance.ts';
 import type { recordRoutes } from '../../api/routes/record.ts';
+import type { repositoryRoutes } from '../../api/routes/repository.ts';
 import type { scanRoutes } from '../../api/routes/scan.ts';
 import type { sessionRoutes } from '../../api/routes/session.ts';
 import type { triggerDeliveryRoutes } from '../../api/routes/trigger-delivery.ts';
@@ -11,14 +15,19 @@ import type { BuildCache } from '../../console/src/api-build-cache.ts';
 import type {
   Delivery,
   Instance,
+  LogMatches,
   LogPage,
+  LogRanges,
+  LogSteps,
   Page,
   Run,
   RunEvent,
+  RunRecord,
   ScanFinding,
   Session,
   Step,
 } from '../../console/src/api-types.ts';
+import type { Build, BuildRule, Repository, RulePreview } from '../../console/src/api-build.ts';
 
 // What the console reads is what the API's own routes answer; only the results of steps, which the API leaves open, are the
 // console's to describe. Checked by the compiler.
@@ -26,6 +35,10 @@ import type {
 type Records = ReturnType<typeof hc<ReturnType<typeof recordRoutes>>>;
 type Logs = ReturnType<typeof hc<ReturnType<typeof buildLogRoutes>>>;
 type Caches = ReturnType<typeof hc<ReturnType<typeof buildCacheRoutes>>>;
+type Builds = ReturnType<typeof hc<ReturnType<typeof buildRoutes>>>;
+type Rules = ReturnType<typeof hc<ReturnType<typeof buildRuleRoutes>>>;
+type Previews = ReturnType<typeof hc<ReturnType<typeof buildRulePreviewRoutes>>>;
+type Repositories = ReturnType<typeof hc<ReturnType<typeof repositoryRoutes>>>;
 type Scans = ReturnType<typeof hc<ReturnType<typeof scanRoutes>>>;
 type Deliveries = ReturnType<typeof hc<ReturnType<typeof triggerDeliveryRoutes>>>;
 type Instances = ReturnType<typeof hc<ReturnType<typeof instanceRoutes>>>;
@@ -36,7 +49,7 @@ type ApiRuns = InferResponseType<Records['runs']['$get'], 200>;
 type ApiEvents = InferResponseType<Records['runs'][':id']['events']['$get'], 200>;
 
 test('a Record has the members the console reads', () => {
-  expectTypeOf<Omit<ApiRun, 'steps'>>().toExtend<Omit<Run, 'steps'>>();
+  expectTypeOf<Omit<ApiRun, 'steps'>>().toExtend<Omit<RunRecord, 'steps'>>();
   expectTypeOf<Omit<ApiRuns['items'][number], 'steps'>>().toExtend<Omit<Run, 'steps'>>();
   expectTypeOf<ApiRun['steps'][number]['name']>().toEqualTypeOf<Step['name']>();
   expectTypeOf<Omit<ApiRun['steps'][number], 'name' | 'result' | 'children'>>().toExtend<
@@ -47,6 +60,9 @@ test('a Record has the members the console reads', () => {
 
 test('a log, findings, a delivery, an instance and a session have the members the console reads', () => {
   expectTypeOf<InferResponseType<Logs['builds'][':id']['log']['$get'], 200>>().toExtend<LogPage>();
+  expectTypeOf<InferResponseType<Logs['builds'][':id']['log']['search']['$get'], 200>>().toExtend<LogMatches>();
+  expectTypeOf<InferResponseType<Logs['builds'][':id']['log']['steps']['$get'], 200>>().toExtend<LogSteps>();
+  expectTypeOf<InferResponseType<Logs['builds'][':id']['log']['ranges']['$get'], 200>>().toExtend<LogRanges>();
   expectTypeOf<InferResponseType<Scans['scans'][':id']['findings']['$get'], 200>>().toExtend<Page<ScanFinding>>();
   expectTypeOf<InferResponseType<Deliveries['deliveries'][':id']['$get'], 200>>().toExtend<Delivery>();
   expectTypeOf<InferResponseType<Instances['instances'][':instance']['$get'], 200>>().toExtend<Instance>();
@@ -56,4 +72,13 @@ test('a log, findings, a delivery, an instance and a session have the members th
 test('a build cache has the members the console reads', () => {
   type ApiCaches = InferResponseType<Caches['repositories'][':id']['build-cache']['$get'], 200>;
   expectTypeOf<ApiCaches>().toExtend<Page<BuildCache>>();
+});
+
+test('a repository, its rules, their preview and its builds have the members the console reads', () => {
+  expectTypeOf<InferResponseType<Repositories['repositories'][':id']['$get'], 200>>().toExtend<Repository>();
+  expectTypeOf<InferResponseType<Rules['repositories'][':id']['build-rules']['$get'], 200>>().toExtend<
+    Page<BuildRule>
+  >();
+  expectTypeOf<InferResponseType<Previews['build-rules']['preview']['$post'], 200>>().toExtend<RulePreview>();
+  expectTypeOf<InferResponseType<Builds['repositories'][':id']['builds']['$get'], 200>>().toExtend<Page<Build>>();
 });

@@ -12,8 +12,14 @@ test('every page has one address', () => {
     recordStep: paths.record('0193a5f2-77aa', { step: 'scan' }),
     logLine: paths.record('0193a5f2-77aa', { step: 'build', line: 120 }),
     oddId: paths.record('a/b?c'),
+    repositories: paths.repositories(),
+    repository: paths.repository('crr-1'),
+    build: paths.repositoryBuild('crr-1'),
+    buildLog: paths.repositoryBuild('crr-1', '0193'),
   }).toMatchInlineSnapshot(`
     {
+      "build": "/repositories/crr-1/build",
+      "buildLog": "/repositories/crr-1/build?build=0193",
       "filteredRecords": "/records?result=denied&repository=shop%2Fweb&tag=v1&cursor=abc%3D%3D",
       "home": "/",
       "logLine": "/records/0193a5f2-77aa?step=build#L120",
@@ -23,6 +29,8 @@ test('every page has one address', () => {
       "record": "/records/0193a5f2-77aa",
       "recordStep": "/records/0193a5f2-77aa?step=scan",
       "records": "/records",
+      "repositories": "/repositories",
+      "repository": "/repositories/crr-1",
     }
   `);
 });

@@ -9,7 +9,7 @@ function summaries(runId: string): Record<string, string> {
 
 test('each step of a good run says in one line what it did', () => {
   expect(summaries('run-success')).toEqual({
-    build: '2 architectures · 14 cached steps',
+    build: '2 architectures · 12 of 18 steps cached',
     push: 'sha256:4bf92f3577b3 · tags move after the scan',
     scan: 'Passed · 8 medium, 24 low · 2 tags moved · sample data',
     replicate: '2 destinations · 31.4 MB sent',

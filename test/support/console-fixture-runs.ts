@@ -1,10 +1,11 @@
-import type { BuildChild, Run, RunEvent, Step } from '../../console/src/api-types.ts';
+import type { BuildChild, Run } from '../../console/src/api-types.ts';
 import {
-  at,
   base,
   buildDone,
   child,
+  canceledReason,
   deniedReason,
+  failedReason,
   digest,
   pushDone,
   replicateDone,
@@ -13,55 +14,7 @@ import {
   triggerDone,
   waiting,
 } from './console-fixture-steps.ts';
-
-const commit = 'd4ef3dc3b77a011a5779eec7efdd45a8c0b2f6e1';
-const source: NonNullable<Run['source']> = {
-  ref: 'main',
-  refType: 'branch',
-  commit,
-  message: 'Serve the catalogue from the edge cache\n\nMisses go to the origin once.',
-  author: 'Lin Xia <lin@example.test>',
-};
-
-interface RunParts {
-  readonly id: string;
-  readonly number: number;
-  readonly steps: readonly Step[];
-  readonly from: number;
-  readonly to: number | null;
-}
-
-function run({ id, number, steps, from, to }: RunParts): Run {
-  return {
-    id,
-    number,
-    status: to === null ? 'running' : 'complete',
-    result: null,
-    reason: null,
-    chain: { id: 'chi-web', name: 'web', version: 3, currentVersion: 4 },
-    repository: { id: 'crr-web', namespace: 'shop', name: 'web', instance: 'hangzhou' },
-    cause: 'source_push',
-    actor: 'lin-xia',
-    source,
-    images: [],
-    steps,
-    queuedAt: at(from + 1),
-    startedAt: at(from),
-    endedAt: to === null ? null : at(to),
-    attempt: 1,
-    build: `build-${id}`,
-    tags: ['v1.4.0-d4ef3d', 'latest'],
-    version: 7,
-    cancelRequestedBy: null,
-    temporal: {
-      workflowId: `chain/chi-web/hook/h1/${id}/crbr-1`,
-      runId: null,
-      url: 'http://127.0.0.1:8233/namespaces/slipway',
-    },
-  };
-}
-
-const images = ['v1.4.0-d4ef3d', 'latest'].map((tag) => ({ tag, digest, platforms: ['linux/amd64', 'linux/arm64'] }));
+import { images, run, source } from './console-fixture-run.ts';
 
 /** One Record of each kind a reader meets: running, success, blocked, failed, waiting for a registry, canceled, from an image. */
 export function fixtureRuns(): Run[] {
@@ -78,7 +31,12 @@ export function fixtureRuns(): Run[] {
             name: 'build',
             result: { build: 'build-run-running' },
             children: [
-              child('linux/amd64', 'success', { from: 46, to: 15 }, { digest, sizeBytes: 1_842, cachedSteps: 9 }),
+              child(
+                'linux/amd64',
+                'success',
+                { from: 46, to: 15 },
+                { digest, sizeBytes: 1_842, steps: 9, cachedSteps: 7 },
+              ),
               child<BuildChild>('linux/arm64', 'running', { from: 46, to: null }, null),
             ],
           },
@@ -230,33 +188,70 @@ export function fixtureRuns(): Run[] {
       actor: 'administrator',
       reason: { code: 'run.success', params: {}, text: 'Succeeded in 40 s: 2 tags, 1 instance' },
     },
+    partialRun(),
+    {
+      ...run({
+        id: 'run-superseded',
+        number: 34,
+        from: 190_000,
+        to: 189_990,
+        steps: [
+          { ...base('build', 'canceled', { from: 190_000, to: 189_990 }), name: 'build' },
+          ...(['push', 'scan', 'replicate', 'trigger'] as const).map((name) => skipped(name, 'not_reached')),
+        ],
+      }),
+      status: 'canceled',
+      result: 'canceled',
+      reason: { code: 'superseded', params: { number: 35 }, text: 'Superseded by #35' },
+      supersededBy: { id: 'run-partial', number: 35 },
+    },
+    {
+      ...run({
+        id: 'run-queued',
+        number: 33,
+        from: 30,
+        to: null,
+        steps: [
+          { ...waiting('push'), name: 'build', result: null, children: [] },
+          ...(['push', 'scan', 'replicate', 'trigger'] as const).map(waiting),
+        ],
+      }),
+      status: 'queued',
+      startedAt: null,
+      queue: { place: 3, of: 12 },
+      isLate: true,
+      cause: 'catch_up',
+    },
   ];
 }
 
-const failedReason = {
-  code: 'build.dockerfile_error',
-  params: { line: 12 },
-  text: 'Failed in build: Dockerfile line 12 RUN npm ci, exit 1',
-};
-const canceledReason = { code: 'run.canceled', params: {}, text: 'Canceled by administrator in build' };
-
-/** The trail of a run: its start, then each step's states. */
-export function fixtureEvents(run: Run): RunEvent[] {
-  const steps = run.steps.flatMap((step) => [
-    ...(step.startedAt === null ? [] : [{ type: 'step.running', at: step.startedAt, data: { step: step.name } }]),
-    ...(step.endedAt === null
-      ? []
-      : [{ type: `step.${step.state}`, at: step.endedAt, data: { step: step.name, reason: step.reason } }]),
-  ]);
-  const end =
-    run.endedAt === null
-      ? []
-      : [{ type: `run.${run.result ?? 'failed'}`, at: run.endedAt, data: { reason: run.reason } }];
-  const all = [
-    { type: 'run.queued', at: run.queuedAt, data: null },
-    { type: 'run.started', at: run.startedAt ?? run.queuedAt, data: null },
-    ...steps,
-    ...end,
-  ];
-  return all.map((event, index) => ({ id: String(index + 1), ...event }));
+/** One architecture of two failed, and the rule lets the other go on; an older run was superseded by it. */
+function partialRun(): Run {
+  const build = buildDone('build-run-partial', 185_000);
+  const [first, second] = build.name === 'build' ? build.children : [];
+  if (build.name !== 'build' || first === undefined || second === undefined)
+    throw new Error('A build has two children.');
+  return {
+    ...run({
+      id: 'run-partial',
+      number: 35,
+      from: 185_000,
+      to: 184_900,
+      steps: [
+        {
+          ...build,
+          result: { build: 'build-run-partial', failed: [{ platform: 'linux/arm64' }] },
+          children: [first, { ...second, state: 'failed', result: null, reason: failedReason }],
+        },
+        pushDone(184_920, false),
+        scanDone(184_918, false),
+        skipped('replicate', 'disabled'),
+        skipped('trigger', 'disabled'),
+      ],
+    }),
+    result: 'success',
+    images: images.map((image) => ({ ...image, platforms: ['linux/amd64'] })),
+    reason: { code: 'run.success', params: {}, text: 'Succeeded in 1 m 40 s: 2 tags; 1 architecture failed' },
+    supersedes: { id: 'run-superseded', number: 34 },
+  };
 }

@@ -78,8 +78,13 @@ export function buildDone(build: string, from: number): Step {
       ],
     },
     children: [
-      child('linux/amd64', 'success', { from, to: from - 31 }, { digest, sizeBytes: 1_842, cachedSteps: 9 }),
-      child('linux/arm64', 'success', { from, to: from - 74 }, { digest: armDigest, sizeBytes: 1_842, cachedSteps: 5 }),
+      child('linux/amd64', 'success', { from, to: from - 31 }, { digest, sizeBytes: 1_842, steps: 9, cachedSteps: 7 }),
+      child(
+        'linux/arm64',
+        'success',
+        { from, to: from - 74 },
+        { digest: armDigest, sizeBytes: 1_842, steps: 9, cachedSteps: 5 },
+      ),
     ],
   };
 }
@@ -171,3 +176,10 @@ export function triggerDone(from: number): Step {
     children: [child('crw-1', 'success', { from, to: from - 6 }, { name: 'deploy', deliveries })],
   };
 }
+
+export const failedReason = {
+  code: 'build.dockerfile_error',
+  params: { line: 12 },
+  text: 'Failed in build: Dockerfile line 12 RUN npm ci, exit 1',
+};
+export const canceledReason = { code: 'run.canceled', params: {}, text: 'Canceled by administrator in build' };

@@ -1,12 +1,14 @@
-import { createReadStream, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { extname, join } from 'node:path';
 import type { LogLine, Run } from '../../console/src/api-types.ts';
 import { isErrorLine } from '../../domain/log-text.ts';
 import { fixtureDelivery, fixtureFindings, fixtureLog, fixtureSteps } from './console-fixture-data.ts';
-import { fixtureEvents, fixtureRuns } from './console-fixture-runs.ts';
+import { answerFile, openStream, sendJson, sendProblem } from './console-fixture-http.ts';
+import { answerRepository, createRepositories } from './console-fixture-repository.ts';
+import type { Repositories } from './console-fixture-repository.ts';
+import { fixtureRuns } from './console-fixture-runs.ts';
+import { fixtureEvents, fixtureFence } from './console-fixture-trail.ts';
 
 /** A stand-in for the API with made-up Records: serves the built console and what it asks for, state and log streams too. */
 export interface ConsoleFixture {
@@ -28,12 +30,6 @@ export interface ConsoleFixture {
 
 const contentSecurityPolicy =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
-const contentTypes: Readonly<Record<string, string>> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.svg': 'image/svg+xml',
-};
 const token = 'fixture-token';
 
 /** Starts the stand-in on a free port of loopback. `consoleDir` holds the built console. */
@@ -86,6 +82,7 @@ export async function createConsoleFixture({
 }
 
 interface State {
+  readonly repositories: Repositories;
   readonly runs: Run[];
   readonly requests: string[];
   readonly logs: Map<string, LogLine[]>;
@@ -101,6 +98,7 @@ function createState(logLines: Readonly<Record<string, number>>): State {
   const lengths: Readonly<Record<string, number>> = { 'build-run-success': 3_412, 'build-run-failed': 58, ...logLines };
   const logs = new Map(builds.map((build) => [build, fixtureLog(build, lengths[build] ?? 96)]));
   return {
+    repositories: createRepositories(),
     runs,
     requests: [],
     logs,
@@ -133,6 +131,11 @@ function answerApi(state: State, request: IncomingMessage, response: ServerRespo
   const [, thing = '', id = '', ...rest] = path.split('/');
   const act = rest.join('/');
   if (thing === 'runs') return answerRun(state, response, { id, act, method });
+  if (thing === 'repositories' || thing === 'build-rules') {
+    return answerRepository(state.repositories, request, response, { thing, id, act });
+  }
+  if (thing === 'builds' && method === 'POST')
+    return sendJson(response, 202, { id: 'build-run-running', run: 'run-running' });
   if (thing === 'builds') return answerLog(state, request, response, { build: id, act, query: url.searchParams });
   if (thing === 'scans') return answerScan(response, { scan: id, act, query: url.searchParams });
   if (thing === 'deliveries')
@@ -192,7 +195,7 @@ function answerRun(
     return sendProblem(response, 404, 'run.not_found', `There is no run "${id}", or you may not see it. Check the id.`);
   }
   if (act === 'events') return sendJson(response, 200, { items: fixtureEvents(run), nextCursor: null });
-  if (act !== 'cancel' || method !== 'POST') return sendJson(response, 200, run);
+  if (act !== 'cancel' || method !== 'POST') return sendJson(response, 200, { ...run, tagFence: fixtureFence(run) });
   state.runs[at] = { ...run, status: 'canceling' };
   return sendJson(response, 202, state.runs[at]);
 }
@@ -282,29 +285,4 @@ function answerScan(response: ServerResponse, { scan, act, query }: ScanCall): v
     items: all.slice(offset, next),
     nextCursor: next < all.length ? String(next) : null,
   });
-}
-
-function openStream(response: ServerResponse, streams: Set<ServerResponse> | undefined): void {
-  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
-  response.write('retry: 200\n\n');
-  streams?.add(response);
-  response.on('close', () => streams?.delete(response));
-}
-
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(JSON.stringify(body));
-}
-
-function sendProblem(response: ServerResponse, status: number, code: string, detail: string): void {
-  response.writeHead(status, { 'content-type': 'application/problem+json' });
-  response.end(JSON.stringify({ type: `/docs/errors/${code}`, title: code, status, code, detail }));
-}
-
-/** A built file, or the page for every address of the console. */
-function answerFile(consoleDir: string, response: ServerResponse, path: string): void {
-  const file = join(consoleDir, path === '/' ? 'index.html' : path);
-  const served = extname(file) !== '' && existsSync(file) ? file : join(consoleDir, 'index.html');
-  response.writeHead(200, { 'content-type': contentTypes[extname(served)] ?? 'application/octet-stream' });
-  createReadStream(served).pipe(response);
 }

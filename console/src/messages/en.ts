@@ -1,9 +1,7 @@
-const plurals = new Intl.PluralRules('en');
-
-/** `1 tag`, `2 tags`: the word in the form English has for this number. */
-function count(number: number, one: string, other: string): string {
-  return `${number.toLocaleString('en')} ${plurals.select(number) === 'one' ? one : other}`;
-}
+import { enBuildCache } from './en-build-cache.ts';
+import { count } from './en-count.ts';
+import { enLog } from './en-log.ts';
+import { enRepository } from './en-repository.ts';
 
 /** Every word of the console in English. Another language is an object of this type: a missing key does not compile. */
 export const en = {
@@ -12,7 +10,9 @@ export const en = {
   shell: {
     skip: 'Skip to content',
     records: 'Records',
+    repositories: 'Repositories',
     signOut: 'Sign out',
+    close: 'Close',
     navigation: 'Main',
     theme: 'Theme',
     themes: { auto: 'System theme', light: 'Light', dark: 'Dark' },
@@ -142,6 +142,13 @@ export const en = {
       'Whatever runs now is stopped, later steps do not start. What was done stays and is listed on this page.',
     cancelConfirm: 'Cancel run',
     cancelKeep: 'Keep it running',
+    place: (place: number, of: number) => (place === 1 ? `Next of ${of} in line` : `Place ${place} of ${of} in line`),
+    supersededBy: 'Superseded by',
+    supersedes: 'Supersedes',
+    late: 'Told late',
+    lateHint: 'The source host told of this push after a newer one: it moves no tag that is there already.',
+    rebuild: 'Rebuild',
+    rebuildFailed: 'Retry failed architectures',
     queuedFor: (duration: string) => `queued ${duration}`,
     notStarted: 'Not started',
     nothingYet: 'Nothing to show yet.',
@@ -153,50 +160,20 @@ export const en = {
     tags: 'Tags moved',
     held: 'tags move after the scan',
     heldDetail: 'The image was stored by digest; its tags move only once the scan has passed it.',
-    fenced: (tag: string) => `${tag} was left alone: a newer push had already moved it.`,
+    fenced: 'Built, but not moved: a newer run holds these tags.',
+    keptFrom: 'Kept from older runs that ended later:',
     movedTags: (number: number) => count(number, 'tag moved', 'tags moved'),
   },
   build: {
     architectures: (number: number) => count(number, 'architecture', 'architectures'),
     cachedSteps: (number: number) => count(number, 'cached step', 'cached steps'),
-    tags: 'Tags',
+    cachedOf: (cached: number, steps: number) => `${cached} of ${count(steps, 'step', 'steps')} cached`,
+    missing: (number: number) => `partial: ${count(number, 'architecture', 'architectures')} missing`,
     noBuild: 'This run built nothing: it started from an image that existed.',
   },
-  log: {
-    title: 'Build log',
-    loading: 'Loading the log…',
-    empty: 'No line was written yet.',
-    emptyEnded: 'This build wrote no log.',
-    lines: (number: number) => count(number, 'line', 'lines'),
-    newLines: (number: number) => count(number, 'new line', 'new lines'),
-    follow: 'Jump to the end',
-    live: 'Live',
-    paused: 'Reconnecting…',
-    search: 'Search the log',
-    searchNext: 'Next match',
-    searchPrevious: 'Previous match',
-    searchClear: 'Clear search',
-    searching: 'Searching…',
-    matches: (at: number, number: number, isMore: boolean) =>
-      number === 0 ? 'No match' : `${at} of ${number.toLocaleString('en')}${isMore ? '+' : ''}`,
-    architecture: 'Architecture',
-    allArchitectures: 'All architectures',
-    errorsOnly: 'Errors only',
-    times: 'Times',
-    wrap: 'Wrap',
-    raw: 'Raw',
-    download: 'Download',
-    copyLines: (number: number) => `Copy ${count(number, 'line', 'lines')}`,
-    notCopied: 'The lines could not be copied.',
-    linesOf: (shown: number, all: number) => `${shown.toLocaleString('en')} of ${count(all, 'line', 'lines')}`,
-    removed: (number: number) => `This log of ${count(number, 'line', 'lines')} was removed: its time was over.`,
-    step: (number: number) => `Step ${number}`,
-    steps: (number: number) => count(number, 'step', 'steps'),
-    cached: 'cached',
-    cachedSteps: (number: number) => `${number.toLocaleString('en')} cached`,
-    lineLink: (line: number) => `Line ${line}`,
-    progress: (number: number) => `Build log: ${count(number, 'line', 'lines')}.`,
-  },
+  log: enLog,
+  buildCache: enBuildCache,
+  repository: enRepository,
   scan: {
     verdict: { passed: 'Passed', denied: 'Blocked', error: 'Not scanned' },
     severity: { critical: 'Critical', high: 'High', medium: 'Medium', low: 'Low', unknown: 'Unknown' },
@@ -278,6 +255,8 @@ export const en = {
   event: {
     'run.queued': 'Run queued',
     'run.started': 'Run started',
+    'run.released': 'Its turn came',
+    'run.superseded': 'A newer run takes its place',
     'run.canceling': 'Cancel requested',
     'run.success': 'Run succeeded',
     'run.failed': 'Run failed',

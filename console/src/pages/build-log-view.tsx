@@ -3,7 +3,7 @@ import type { ReactNode, RefObject } from 'react';
 import type { LogStore } from '../log-store.ts';
 import { messages } from '../messages/index.ts';
 import { ArrowDownIcon } from '../ui/icons.tsx';
-import { logWindow, rowHeight, scrollTopOfRow, wrappedScrollTop, wrappedWindow } from '../ui/log-window.ts';
+import { logWindow, maxHeight, rowHeight, scrollTopOfRow, wrappedScrollTop, wrappedWindow } from '../ui/log-window.ts';
 import type { MarkedLines } from './build-log.tsx';
 import { LogRow } from './build-log-row.tsx';
 
@@ -34,11 +34,16 @@ export function BuildLogView(props: ViewProps): ReactNode {
   const { isFollowing, unseen, jump } = useFollow(view, { rows, startsAtEnd: marked === null });
   useBringIntoView(view, { store, rows, isWrapped, line: found ?? marked?.from ?? initial });
   const Rows = isWrapped ? WrappedRows : PlainRows;
+  const isWhole = isWrapped && rows <= fewRows;
+  // The same box whichever way lines are drawn: the place of the scroll bar stays when the reader changes it.
+  const height = isWhole ? 'auto' : Math.min(rows * rowHeight, maxHeight);
   return (
     <div className="log-frame">
       <div ref={view} className="log-view" role="log" aria-live="off" aria-label={messages.log.title} tabIndex={0}>
         {rows === 0 && <p className="muted log-empty">{isEnded ? messages.log.emptyEnded : messages.log.empty}</p>}
-        <Rows {...props} {...scroll} />
+        <div className="log-sizer" style={{ height }}>
+          <Rows {...props} {...scroll} />
+        </div>
       </div>
       {!isFollowing && (
         <button type="button" className="pill log-pill" onClick={jump}>
@@ -59,13 +64,11 @@ interface Scroll {
 function PlainRows(props: ViewProps & Scroll): ReactNode {
   const { store, scrollTop, viewHeight } = props;
   const { rows } = store;
-  const { height, first, last, top } = logWindow({ rows, scrollTop, viewHeight });
+  const { first, last, top } = logWindow({ rows, scrollTop, viewHeight });
   useEffect(() => store.want(first, last), [store, first, last, rows]);
   return (
-    <div style={{ height, position: 'relative' }}>
-      <div className="log-rows" style={{ transform: `translateY(${top}px)` }}>
-        {rowsOf(props, first, last)}
-      </div>
+    <div className="log-rows" style={{ transform: `translateY(${top}px)` }}>
+      {rowsOf(props, first, last)}
     </div>
   );
 }
@@ -76,7 +79,7 @@ function WrappedRows(props: ViewProps & Scroll): ReactNode {
   const { rows } = store;
   const drawn = useRef<HTMLDivElement>(null);
   const isWhole = rows <= fewRows;
-  const { height, first, last, anchor, anchorTop } = wrappedWindow({ rows, scrollTop, viewHeight });
+  const { first, last, anchor, anchorTop } = wrappedWindow({ rows, scrollTop, viewHeight });
   const [from, to] = isWhole ? [0, rows] : [first, last];
   useEffect(() => store.want(from, to), [store, from, to, rows]);
   useLayoutEffect(() => {
@@ -91,10 +94,8 @@ function WrappedRows(props: ViewProps & Scroll): ReactNode {
   });
   const look = isWhole ? 'is-wrapped is-whole' : 'is-wrapped';
   return (
-    <div style={isWhole ? {} : { height, position: 'relative', overflow: 'hidden' }}>
-      <div ref={drawn} className={`log-rows ${look}`}>
-        {rowsOf(props, from, to)}
-      </div>
+    <div ref={drawn} className={`log-rows ${look}`}>
+      {rowsOf(props, from, to)}
     </div>
   );
 }

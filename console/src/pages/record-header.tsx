@@ -1,18 +1,15 @@
-import { Button, Modal } from '@mantine/core';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useState } from 'react';
 import type { ReactNode } from 'react';
-import { cancelRun } from '../api.ts';
-import type { Run } from '../api-types.ts';
+import type { OtherRun, Run } from '../api-types.ts';
 import { messages } from '../messages/index.ts';
 import { firstLine, shortCommit } from '../ui/format.ts';
 import { BranchIcon, CommitIcon, TagIcon } from '../ui/icons.tsx';
-import { ErrorPanel, PageTitle } from '../ui/panels.tsx';
+import { PageTitle } from '../ui/panels.tsx';
 import { StateBadge } from '../ui/state-badge.tsx';
 import { runLook } from '../ui/state.ts';
 import { Ago, Elapsed } from '../ui/time.tsx';
-import { wordProblem, wordReason } from '../words.ts';
+import { wordReason } from '../words.ts';
+import { RecordActions } from './record-actions.tsx';
 
 /** Which run, how it stands and why, what started it. */
 export function RecordHeader({ run }: { run: Run }): ReactNode {
@@ -32,7 +29,7 @@ export function RecordHeader({ run }: { run: Run }): ReactNode {
           {path} <span className="muted">·</span> {chain} <span className="muted">·</span> #{run.number}
         </PageTitle>
         <StateBadge look={look} size="large" />
-        <CancelButton run={run} />
+        <RecordActions run={run} />
       </div>
       {run.reason !== null && (
         <p className={look.tone === 'success' ? 'muted' : `record-reason tone-${look.tone}`}>
@@ -64,8 +61,24 @@ function HeaderFacts({ run }: { run: Run }): ReactNode {
       <li>
         {elapsedWord(run)} <Elapsed from={run.startedAt ?? run.queuedAt} to={run.endedAt} />
       </li>
+      {run.queue !== null && <li>{messages.record.place(run.queue.place, run.queue.of)}</li>}
+      <RunLink word={messages.record.supersededBy} run={run.supersededBy} />
+      <RunLink word={messages.record.supersedes} run={run.supersedes} />
+      {run.isLate && <li title={messages.record.lateHint}>{messages.record.late}</li>}
       {run.attempt > 1 && <li>{messages.record.attempt(run.attempt)}</li>}
     </ul>
+  );
+}
+
+function RunLink({ word, run }: { word: string; run: OtherRun | null }): ReactNode {
+  if (run === null) return null;
+  return (
+    <li>
+      {word}{' '}
+      <Link to="/records/$runId" params={{ runId: run.id }}>
+        #{run.number}
+      </Link>
+    </li>
   );
 }
 
@@ -103,43 +116,5 @@ function Unverified({ cause }: { cause: Run['cause'] }): ReactNode {
     <span className="muted" title={messages.record.unverifiedHint}>
       ({messages.record.unverified})
     </span>
-  );
-}
-
-function CancelButton({ run }: { run: Run }): ReactNode {
-  const [isAsking, setAsking] = useState(false);
-  const queries = useQueryClient();
-  const cancel = useMutation({
-    mutationFn: () => cancelRun(run.id),
-    onSuccess: () => {
-      setAsking(false);
-      return queries.invalidateQueries({ queryKey: ['run', run.id] });
-    },
-  });
-  if (run.endedAt !== null) return null;
-  if (run.status === 'canceling') {
-    const { cancelRequestedBy: actor } = run;
-    return (
-      <span className="muted">{actor === null ? messages.record.canceling : messages.record.cancelingBy(actor)}</span>
-    );
-  }
-  return (
-    <>
-      <Button variant="default" onClick={() => setAsking(true)}>
-        {messages.record.cancel}
-      </Button>
-      <Modal opened={isAsking} onClose={() => setAsking(false)} title={messages.record.cancelTitle} centered>
-        <p>{messages.record.cancelBody}</p>
-        {cancel.isError && <ErrorPanel problem={wordProblem(cancel.error, messages.error.actionTitle)} />}
-        <div className="dialog-actions">
-          <Button variant="default" onClick={() => setAsking(false)} data-autofocus>
-            {messages.record.cancelKeep}
-          </Button>
-          <Button color="danger" loading={cancel.isPending} onClick={() => cancel.mutate()}>
-            {messages.record.cancelConfirm}
-          </Button>
-        </div>
-      </Modal>
-    </>
   );
 }

@@ -1,7 +1,7 @@
 import { lazy, Suspense } from 'react';
 import type { ReactNode } from 'react';
 import type { StepName } from '../../../domain/record.ts';
-import type { Run, Step, StepChild } from '../api-types.ts';
+import type { Run, RunRecord, Step, StepChild } from '../api-types.ts';
 import { messages } from '../messages/index.ts';
 import { stepSummary } from '../step-summary.ts';
 import { ChevronIcon } from '../ui/icons.tsx';
@@ -19,7 +19,7 @@ const BuildPanel = lazy(() => import('./build.tsx').then((module) => ({ default:
 const ScanPanel = lazy(() => import('./scan.tsx').then((module) => ({ default: module.ScanPanel })));
 
 interface StepsProps {
-  readonly run: Run;
+  readonly run: RunRecord;
   readonly open: StepName | undefined;
   readonly onToggle: (name: StepName) => void;
 }
@@ -38,7 +38,7 @@ export function RecordSteps({ run, open, onToggle }: StepsProps): ReactNode {
 }
 
 interface StepItemProps {
-  readonly run: Run;
+  readonly run: RunRecord;
   readonly step: Step;
   readonly isOpen: boolean;
   readonly onToggle: (name: StepName) => void;
@@ -128,12 +128,26 @@ function StepChildren({ step }: { step: Step }): ReactNode {
               <Elapsed from={child.startedAt} to={child.endedAt} />
             </span>
           )}
+          <CachedBadge child={child} />
           {child.reason !== null && wordReason(child.reason) !== said && (
             <span className="child-reason">{wordReason(child.reason)}</span>
           )}
         </li>
       ))}
     </ul>
+  );
+}
+
+/** How much of an architecture's build came from the cache. */
+function CachedBadge({ child: { result } }: { child: StepChild }): ReactNode {
+  if (typeof result !== 'object' || result === null || !('cachedSteps' in result)) return null;
+  const { cachedSteps } = result;
+  if (typeof cachedSteps !== 'number' || cachedSteps === 0) return null;
+  const steps = 'steps' in result && typeof result.steps === 'number' ? result.steps : null;
+  return (
+    <span className="badge">
+      {steps === null ? messages.build.cachedSteps(cachedSteps) : messages.build.cachedOf(cachedSteps, steps)}
+    </span>
   );
 }
 
@@ -145,7 +159,7 @@ function childName(child: StepChild): string {
   return child.key;
 }
 
-function StepPanel({ run, step }: { run: Run; step: Step }): ReactNode {
+function StepPanel({ run, step }: { run: RunRecord; step: Step }): ReactNode {
   if (step.state === 'waiting') return <p className="muted">{messages.record.notStarted}</p>;
   // A step with nothing to do may still tell of what did not match.
   if (step.state === 'skipped' && step.children.length === 0) {
@@ -159,9 +173,9 @@ function StepPanel({ run, step }: { run: Run; step: Step }): ReactNode {
     case 'build':
       return <BuildPanel run={run} step={step} />;
     case 'push':
-      return <PushPanel step={step} />;
+      return <PushPanel step={step} fence={run.tagFence} />;
     case 'scan':
-      return <ScanPanel step={step} />;
+      return <ScanPanel step={step} fence={run.tagFence} />;
     case 'replicate':
       return <ReplicatePanel step={step} />;
     case 'trigger':

@@ -7,7 +7,7 @@ import { useEffect, useState } from 'react';
 import type { ReactNode } from 'react';
 import type { StepName } from '../../../domain/record.ts';
 import { fetchRun } from '../api.ts';
-import type { Run } from '../api-types.ts';
+import type { Run, RunRecord } from '../api-types.ts';
 import { usePollMs } from '../live-context.tsx';
 import { messages } from '../messages/index.ts';
 import { stepInFocus } from '../step-summary.ts';
@@ -42,7 +42,7 @@ export function RecordPage(): ReactNode {
   );
 }
 
-function Record({ run }: { run: Run }): ReactNode {
+function Record({ run }: { run: RunRecord }): ReactNode {
   const { step: chosen } = route.useSearch();
   const navigate = route.useNavigate();
   const initial = useInitialStep(run);

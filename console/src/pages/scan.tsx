@@ -3,7 +3,7 @@ import { useEffect } from 'react';
 import type { ReactNode } from 'react';
 import type { Severity } from '../../../domain/scan.ts';
 import { listFindings, scanReportUrl } from '../api.ts';
-import type { ScanResult, ScanStep } from '../api-types.ts';
+import type { RunRecord, ScanResult, ScanStep } from '../api-types.ts';
 import { mergeFindings } from '../findings.ts';
 import { messages } from '../messages/index.ts';
 import { DownloadIcon } from '../ui/icons.tsx';
@@ -11,20 +11,18 @@ import { ErrorPanel, Facts, LoadingPanel } from '../ui/panels.tsx';
 import { SeverityCount } from '../ui/severity.tsx';
 import { Time } from '../ui/time.tsx';
 import { wordProblem, wordReason } from '../words.ts';
-import { TagList } from './push.tsx';
+import { TagFences, TagList } from './push.tsx';
 import { FindingTable } from './scan-findings.tsx';
 
 /** The verdict, the rule that made it, and every finding. */
-export function ScanPanel({ step }: { step: ScanStep }): ReactNode {
+export function ScanPanel({ step, fence }: { step: ScanStep; fence: RunRecord['tagFence'] }): ReactNode {
   const { result } = step;
   if (result === null) return <p className="muted">{wordReason(step.reason) || messages.record.nothingYet}</p>;
   return (
     <>
       <PlatformCounts step={step} scan={result.scan} />
       <Facts items={scanFacts(result)} />
-      {result.fenced.map(({ tag }) => (
-        <p key={tag}>{messages.push.fenced(tag)}</p>
-      ))}
+      {result.tags.length + result.fenced.length > 0 && <TagFences fence={fence} />}
       <Findings step={step} result={result} />
     </>
   );

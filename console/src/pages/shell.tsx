@@ -33,6 +33,9 @@ export function Shell(): ReactNode {
           <Link to="/records" activeProps={{ className: 'active' }}>
             {messages.shell.records}
           </Link>
+          <Link to="/repositories" activeProps={{ className: 'active' }}>
+            {messages.shell.repositories}
+          </Link>
         </nav>
         <StaleNote />
         <SignOut actor={session.data?.actor ?? ''} />

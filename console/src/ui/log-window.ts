@@ -2,7 +2,7 @@
 export const rowHeight = 24;
 
 // Browsers clamp an element's height (Firefox near 17.8 million px, Chromium 33.5 million): past this, scrolling is scaled.
-const maxHeight = 10_000_000;
+export const maxHeight = 10_000_000;
 const overscan = 12;
 
 /** Which rows to draw and where. `top` is the offset of the first drawn row from the top of the scrolled area. */
@@ -58,7 +58,6 @@ function naturalOffset({ natural, height, scrollTop, viewHeight }: Scroll): numb
 
 /** Which rows to draw when rows may be taller than one line, and which of them stands where. */
 export interface WrappedWindow {
-  readonly height: number;
   readonly first: number;
   readonly last: number;
   /** The point (in rows) that is to stand `anchorTop` pixels below the top of the view. */
@@ -80,13 +79,13 @@ export function wrappedWindow({
   scrollTop: number;
   viewHeight: number;
 }): WrappedWindow {
-  const height = Math.max(viewHeight, Math.min(rows * rowHeight, maxHeight));
-  const part = height === viewHeight ? 0 : Math.min(1, Math.max(0, scrollTop / (height - viewHeight)));
+  const height = Math.min(rows * rowHeight, maxHeight);
+  const part = height <= viewHeight ? 0 : Math.min(1, Math.max(0, scrollTop / (height - viewHeight)));
   const around = Math.ceil(viewHeight / rowHeight) + 2;
   const anchor = part * rows;
   const row = Math.min(Math.floor(anchor), Math.max(0, rows - 1));
   const first = Math.max(0, row - around);
-  return { height, first, last: Math.min(rows, row + around), anchor, anchorTop: part * viewHeight };
+  return { first, last: Math.min(rows, row + around), anchor, anchorTop: part * viewHeight };
 }
 
 /** The `scrollTop` that brings a row of a wrapped log into view. */

@@ -1,0 +1,38 @@
+import { count } from './en-count.ts';
+
+/** The words of a build's log. */
+export const enLog = {
+  title: 'Build log',
+  loading: 'Loading the log…',
+  empty: 'No line was written yet.',
+  emptyEnded: 'This build wrote no log.',
+  lines: (number: number) => count(number, 'line', 'lines'),
+  newLines: (number: number) => count(number, 'new line', 'new lines'),
+  follow: 'Jump to the end',
+  live: 'Live',
+  paused: 'Reconnecting…',
+  search: 'Search the log',
+  searchNext: 'Next match',
+  searchPrevious: 'Previous match',
+  searchClear: 'Clear search',
+  searching: 'Searching…',
+  matches: (at: number, number: number, isMore: boolean) =>
+    number === 0 ? 'No match' : `${at} of ${number.toLocaleString('en')}${isMore ? '+' : ''}`,
+  architecture: 'Architecture',
+  allArchitectures: 'All architectures',
+  errorsOnly: 'Errors only',
+  times: 'Times',
+  wrap: 'Wrap',
+  raw: 'Raw',
+  download: 'Download',
+  copyLines: (number: number) => `Copy ${count(number, 'line', 'lines')}`,
+  notCopied: 'The lines could not be copied.',
+  linesOf: (shown: number, all: number) => `${shown.toLocaleString('en')} of ${count(all, 'line', 'lines')}`,
+  removed: (number: number) => `This log of ${count(number, 'line', 'lines')} was removed: its time was over.`,
+  step: (number: number) => `Step ${number}`,
+  steps: (number: number) => count(number, 'step', 'steps'),
+  cached: 'cached',
+  cachedSteps: (number: number) => `${number.toLocaleString('en')} cached`,
+  lineLink: (line: number) => `Line ${line}`,
+  progress: (number: number) => `Build log: ${count(number, 'line', 'lines')}.`,
+};

@@ -1,0 +1,95 @@
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
+import { fetchInstance } from '../api.ts';
+import { fetchBinding } from '../api-build.ts';
+import type { Repository } from '../api-build.ts';
+import { messages } from '../messages/index.ts';
+import { CopyButton } from '../ui/copy-button.tsx';
+import { EmptyPanel, Facts } from '../ui/panels.tsx';
+import { wordReason } from '../words.ts';
+import { RepositoryFrame } from './repository-frame.tsx';
+
+const route = getRouteApi('/shell/repositories/$repositoryId');
+
+/** How to log in, push and pull, and where the code is (docs/product.md, section 4, "Details"). */
+export function RepositoryPage(): ReactNode {
+  const { repositoryId } = route.useParams();
+  return (
+    <RepositoryFrame id={repositoryId}>
+      {(repository) => (
+        <>
+          <Commands repository={repository} />
+          {repository.codeSource === null ? <HowToBind /> : <CodeSource repository={repository} />}
+        </>
+      )}
+    </RepositoryFrame>
+  );
+}
+
+function Commands({ repository }: { repository: Repository }): ReactNode {
+  const words = messages.repository;
+  const instance = useQuery({
+    queryKey: ['instance', repository.instance],
+    queryFn: ({ signal }) => fetchInstance(repository.instance, signal),
+    staleTime: 300_000,
+  });
+  if (instance.data === undefined) return null;
+  const { host } = new URL(instance.data.registryUrl);
+  const image = `${host}/${repository.namespace}/${repository.name}`;
+  const commands = [
+    [words.login, `docker login ${host}`],
+    [words.pull, `docker pull ${image}:<tag>`],
+    [words.push, `docker push ${image}:<tag>`],
+  ] as const;
+  return (
+    <Facts
+      items={commands.map(([word, command]) => [
+        word,
+        <span key={word} className="with-icon">
+          <code className="break">{command}</code>
+          <CopyButton text={command} label={word} />
+        </span>,
+      ])}
+    />
+  );
+}
+
+function CodeSource({ repository }: { repository: Repository }): ReactNode {
+  const words = messages.repository;
+  const binding = useQuery({
+    queryKey: ['binding', repository.id],
+    queryFn: ({ signal }) => fetchBinding(repository.id, signal),
+  });
+  const { codeNamespace = '', codeRepository = '' } = repository.codeSource ?? {};
+  const address = binding.data?.cloneUrl ?? `${codeNamespace}/${codeRepository}`;
+  return (
+    <>
+      <Facts
+        items={[
+          [
+            words.code,
+            <bdi key="code" className="mono break">
+              {address}
+            </bdi>,
+          ],
+        ]}
+      />
+      {binding.data !== undefined && binding.data.issue !== null && (
+        <p className="record-reason tone-failed">
+          {words.sourceIssue} {wordReason(binding.data.issue)}
+        </p>
+      )}
+    </>
+  );
+}
+
+function HowToBind(): ReactNode {
+  const words = messages.repository;
+  return (
+    <EmptyPanel title={words.localTitle}>
+      <p>{words.localHint}</p>
+      <pre tabIndex={0}>{words.bindCommand}</pre>
+    </EmptyPanel>
+  );
+}
