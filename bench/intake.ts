@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Agent } from 'undici';
 import { z } from 'zod';
 import type { SeededRepository } from '../test/support/seed.ts';
+import { attack, type AttackOutcome } from './intake-attack.ts';
 import { type IntakeWorld, startIntakeWorld } from './intake-world.ts';
 import { check, report } from './report.ts';
 
@@ -34,7 +35,8 @@ const acceptedSchema = z.object({ id: z.string(), duplicate: z.boolean() });
 
 /**
  * The inbox under a burst: 10,000 signed pushes of 8 kB over 200 connections to 24 hooks. Once undisturbed, for the rate; once with
- * the API killed twice in the middle while senders repeat, under the same id, what was not answered 2xx; then larger bodies.
+ * the API killed twice in the middle while senders repeat, under the same id, what was not answered 2xx; then larger bodies; then
+ * beside 500 slow connections and a flood of wrong signatures.
  */
 export async function run(): Promise<boolean> {
   const world = await startIntakeWorld({ hooks: hookCount });
@@ -51,12 +53,16 @@ export async function run(): Promise<boolean> {
     const huge = await send(world, deliveries(world, { count: 20, sizeBytes: 25 * 1024 * 1024 }), 20);
     const largeMb = await world.peakMb();
     console.log(`2,000 of 1 MB in ${large.seconds.toFixed(1)} s, 20 of 25 MB in ${huge.seconds.toFixed(1)} s`);
+    const attacked = await sendUnderAttack(world);
+    console.log(`under attack: ${attacked.outcome.refused} wrong deliveries were refused meanwhile`);
     return await report('intake', [
       check('signed deliveries of 8 kB', deliveryCount / steady.seconds, { unit: '/s', op: '>=', target: 1_500 }),
       check('answered, p99', steady.p99Ms, { unit: 'ms', op: '<=', target: 300 }),
       check('accepted and lost, API killed twice', disturbed.accepted.size - stored, { unit: '', op: '<=', target: 0 }),
       check('never accepted', deliveryCount - disturbed.accepted.size, { unit: '', op: '<=', target: 0 }),
       check('told to be new twice', doubled(disturbed), { unit: '', op: '<=', target: 0 }),
+      check('answered under attack, p99', attacked.sent.p99Ms, { unit: 'ms', op: '<=', target: 1_000 }),
+      check('attackers answered 5xx', attacked.outcome.failures, { unit: '', op: '<=', target: 0 }),
       check('peak memory of the API, 8 kB', steadyMb, { unit: 'MB', op: '<=', target: 600 }),
       check('peak memory of the API, 1 MB and 25 MB', largeMb, { unit: 'MB', op: '<=', target: 600 }),
     ]);
@@ -150,6 +156,14 @@ async function sendWhileKilling(world: IntakeWorld, all: readonly Delivery[]): P
   })();
   const [sent] = await Promise.all([send(world, all), killing]);
   return sent;
+}
+
+async function sendUnderAttack(world: IntakeWorld): Promise<{ sent: Sent; outcome: AttackOutcome }> {
+  const attacker = attack(world.url, `/hooks/${world.hooks[0]?.hookId ?? ''}`);
+  // The hook under attack is the first; honest hosts call the others.
+  const others = { ...world, hooks: world.hooks.slice(1) };
+  const sent = await send(world, deliveries(others, { count: 2_000, sizeBytes: bodyBytes }), 20);
+  return { sent, outcome: await attacker.end() };
 }
 
 async function countInbox({ db }: IntakeWorld): Promise<number> {
