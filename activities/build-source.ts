@@ -55,6 +55,7 @@ const cloneTimeoutMs = 5 * 60_000;
 /** A grant may have to be renewed at its host first; the activity's heartbeat comes later. */
 const loginMs = 25_000;
 const defaultBranchKeptMs = 60 * 60_000;
+const contextFreshMs = 12 * 60 * 60_000;
 
 /**
  * Takes the commit's build context and stores it under its digest. Permanent failures: the codes of `SourceError` but
@@ -104,7 +105,7 @@ async function cloneContext(
     signal,
   }: OpenedSource & { readonly log: BuildLog; readonly signal: AbortSignal },
 ): Promise<ClonedSource> {
-  const { git, objectStore, workDir } = deps;
+  const { git, objectStore, workDir, clock } = deps;
   const remote = { credential, caCertificate, signal };
   const { commit, ref } = source;
   log.say('clone', `Cloning ${url}, ${source.refType} ${ref}, commit ${commit}`);
@@ -117,7 +118,9 @@ async function cloneContext(
     ]);
     const context = await git.contextArchive({ directory, commit, contextDirectory, dockerfile, file, signal });
     const contextKey = `src/${context.sha256}`;
-    if ((await objectStore.objectHead(contextKey, { signal })) === undefined) {
+    const stored = await objectStore.objectHead(contextKey, { signal });
+    // An older one is written anew: what nobody has written for `contextsKeptDays` is removed, under a run that is using it too.
+    if (stored === undefined || clock().getTime() - stored.modifiedAt.getTime() > contextFreshMs) {
       await objectStore.objectPut(contextKey, createReadStream(file), { contentType: 'application/x-tar', signal });
     }
     log.say('clone', describeContext(contextDirectory, context));

@@ -19,7 +19,7 @@ import { inLanes } from './lanes.ts';
 
 export interface RetentionDeps {
   readonly db: Database;
-  readonly objectStore: Pick<ObjectStore, 'objectDelete'>;
+  readonly objectStore: Pick<ObjectStore, 'objectDelete' | 'objectList'>;
   readonly registries: Pick<Registries, 'client'>;
   readonly keptDays: KeptDays;
   readonly clock: () => Date;
@@ -38,6 +38,7 @@ export interface Removed {
   readonly bodies: number;
   readonly runs: number;
   readonly scans: number;
+  readonly contexts: number;
   readonly commitStatuses: number;
   readonly buildCaches: number;
 }
@@ -61,6 +62,7 @@ async function removeExpired(deps: RetentionDeps, { atMs }: RetentionInput): Pro
     bodies: await untilNone(signal, () => dropInboxBodies(db, daysAgo(keptDays.deliveries))),
     runs: await untilNone(signal, () => deleteExpiredRuns(db, daysAgo(keptDays.records))),
     scans: await untilNone(signal, () => deleteExpiredScans(db, daysAgo(keptDays.records))),
+    contexts: await removeContexts(deps, daysAgo(limits.contextsKeptDays), signal),
     commitStatuses: await untilNone(signal, () => deleteExpiredStatuses(db, daysAgo(keptDays.records))),
     buildCaches: await untilNone(signal, () => removeUnusedCaches(deps, daysAgo(limits.buildCacheKeptDays), signal)),
   }));
@@ -98,6 +100,21 @@ async function removeReports(
     await forgetReport(db, report);
   });
   return reports.length;
+}
+
+/** Contexts are kept by their content, in no row: their time in the store says when a run last needed them. */
+async function removeContexts(
+  { objectStore }: RetentionDeps,
+  { before }: { before: Date },
+  signal: AbortSignal,
+): Promise<number> {
+  let removed = 0;
+  for await (const { key, modifiedAt } of objectStore.objectList('src/', { signal })) {
+    if (modifiedAt >= before) continue;
+    await objectStore.objectDelete(key, { signal });
+    removed += 1;
+  }
+  return removed;
 }
 
 export function createRetentionActivities(deps: RetentionDeps) {

@@ -69,6 +69,8 @@ export const limits = {
   /** How long what has ended is kept, in days; configurable (SLIPWAY_DELIVERIES_KEPT_DAYS and its like). */
   deliveriesKeptDays: 30,
   logsKeptDays: 90,
+  /** Build contexts: longer than any run may take. */
+  contextsKeptDays: 8,
   recordsKeptDays: 365,
   /** Builds of a namespace that wait for a worker; configurable (SLIPWAY_WAITING_BUILDS). */
   waitingBuildsPerNamespace: 1_000,

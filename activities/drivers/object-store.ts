@@ -5,10 +5,12 @@ import {
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
+import type { ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 
 /** Buffered per part of a stream; an upload holds two of them. */
@@ -37,6 +39,11 @@ export interface ObjectGet {
   readonly range?: readonly [number, number];
 }
 
+export interface StoredObject {
+  readonly key: string;
+  readonly modifiedAt: Date;
+}
+
 /** There is no object of this key. */
 export class ObjectMissing extends Error {
   override readonly name = 'ObjectMissing';
@@ -53,7 +60,9 @@ export interface ObjectStore {
   objectHead(
     key: string,
     options: { readonly signal: AbortSignal },
-  ): Promise<{ readonly sizeBytes: number } | undefined>;
+  ): Promise<{ readonly sizeBytes: number; readonly modifiedAt: Date } | undefined>;
+  /** Every object whose key begins with `prefix`, in pages of the server's. */
+  objectList(prefix: string, options: { readonly signal: AbortSignal }): AsyncIterable<StoredObject>;
   /** What is already gone is fine. */
   objectDelete(key: string, options: { readonly signal: AbortSignal }): Promise<void>;
   /** Makes the bucket unless it is there. */
@@ -111,11 +120,23 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
       try {
         const command = new HeadObjectCommand({ Bucket, Key });
         const head = await bounded(signal, () => client.send(command, { abortSignal: signal }));
-        return { sizeBytes: head.ContentLength ?? 0 };
+        return { sizeBytes: head.ContentLength ?? 0, modifiedAt: head.LastModified ?? new Date(0) };
       } catch (error) {
         if (isMissing(error)) return undefined;
         throw error;
       }
+    },
+    async *objectList(Prefix, { signal }) {
+      let after: string | undefined;
+      do {
+        const page: ListObjectsV2CommandOutput = await bounded(signal, () =>
+          client.send(new ListObjectsV2Command({ Bucket, Prefix, ContinuationToken: after }), { abortSignal: signal }),
+        );
+        for (const { Key, LastModified } of page.Contents ?? []) {
+          if (Key !== undefined) yield { key: Key, modifiedAt: LastModified ?? new Date(0) };
+        }
+        after = page.NextContinuationToken;
+      } while (after !== undefined);
     },
     async objectDelete(Key, { signal }) {
       const command = new DeleteObjectCommand({ Bucket, Key });

@@ -19,7 +19,11 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 /** A store that notes what is deleted, and fails for one key where the test says so. */
-function retention({ failing, registryUrl = '' }: { failing?: string; registryUrl?: string } = {}) {
+function retention({
+  failing,
+  registryUrl = '',
+  objects = {},
+}: { failing?: string; registryUrl?: string; objects?: Readonly<Record<string, Date>> } = {}) {
   const deleted: string[] = [];
   const { removeExpired } = createRetentionActivities({
     db: world.db,
@@ -27,6 +31,9 @@ function retention({ failing, registryUrl = '' }: { failing?: string; registryUr
       objectDelete: async (key) => {
         if (key === failing) throw new Error('the store is away');
         deleted.push(key);
+      },
+      objectList: async function* (prefix) {
+        for (const [key, modifiedAt] of Object.entries(objects)) if (key.startsWith(prefix)) yield { key, modifiedAt };
       },
     },
     registries: { client: async () => registryClient(registryUrl) },
@@ -43,6 +50,7 @@ const nothing = {
   bodies: 0,
   runs: 0,
   scans: 0,
+  contexts: 0,
   commitStatuses: 0,
   buildCaches: 0,
 };
@@ -235,4 +243,11 @@ test('a remote cache no build has used for 30 days goes, in the registry too; a 
   expect([...registry.repository(path).tags.keys()]).toEqual(['main']);
   const left = await db.selectFrom('build_cache').select('branch').where('repository_id', '=', repository.id).execute();
   expect(left).toEqual([{ branch: 'main' }]);
+});
+
+test('a build context goes eight days after a run last needed it, longer than any run may take', async () => {
+  const objects = { 'src/old': daysAgo(9), 'src/young': daysAgo(7), 'logs/build/1/1.zst': daysAgo(80) };
+  const { deleted, run } = retention({ objects });
+  expect(await run()).toEqual({ ...nothing, contexts: 1 });
+  expect(deleted).toEqual(['src/old']);
 });

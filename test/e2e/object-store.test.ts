@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createObjectStore, ObjectMissing, type ObjectStore } from '../../activities/drivers/object-store.ts';
+import type { StoredObject } from '../../activities/drivers/object-store.ts';
 import { objectStorePart } from '../../stack/object-store.ts';
 import { freePort } from '../../stack/ports.ts';
 import { resolveTools } from '../../tools/resolve.ts';
@@ -56,7 +57,7 @@ describe('the object store on a real S3 server', () => {
     await store.objectPut('logs/a/1.zst', Buffer.from('second time'), { contentType: 'application/zstd', signal });
     expect(await read('logs/a/1.zst')).toBe('second time');
     expect(await read('logs/a/1.zst', [0, 5])).toBe('second');
-    expect(await store.objectHead('logs/a/1.zst', { signal })).toEqual({ sizeBytes: 11 });
+    expect(await store.objectHead('logs/a/1.zst', { signal })).toEqual({ sizeBytes: 11, modifiedAt: expect.any(Date) });
   });
 
   test('a stream of several parts comes back as it went in', async () => {
@@ -70,7 +71,7 @@ describe('the object store on a real S3 server', () => {
 
   test('an empty stream becomes an empty object', async () => {
     await store.objectPut('src/empty', Readable.from([]), { contentType: 'application/x-tar', signal });
-    expect(await store.objectHead('src/empty', { signal })).toEqual({ sizeBytes: 0 });
+    expect(await store.objectHead('src/empty', { signal })).toMatchObject({ sizeBytes: 0 });
   });
 
   test('a stream that breaks leaves no object', async () => {
@@ -89,6 +90,21 @@ describe('the object store on a real S3 server', () => {
     await store.objectPut('gone', Buffer.from('x'), { contentType: 'text/plain', signal });
     await store.objectDelete('gone', { signal });
     expect(await store.objectHead('gone', { signal })).toBeUndefined();
+  });
+
+  const list = async (prefix: string) => {
+    const objects: StoredObject[] = [];
+    for await (const object of store.objectList(prefix, { signal })) objects.push(object);
+    return objects;
+  };
+
+  test('objects are listed by what their keys begin with, each with its time', async () => {
+    const keys = ['list/a', 'list/b', 'other/c'];
+    for (const key of keys) await store.objectPut(key, Buffer.from('x'), { contentType: 'text/plain', signal });
+    const listed = await list('list/');
+    expect(listed.map(({ key }) => key)).toEqual(['list/a', 'list/b']);
+    for (const { modifiedAt } of listed) expect(Math.abs(Date.now() - modifiedAt.getTime())).toBeLessThan(60_000);
+    expect(await list('none/')).toEqual([]);
   });
 
   test('an abort ends a call with the reason of the abort', async () => {

@@ -101,7 +101,8 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
       login,
     },
     objectStore: {
-      objectHead: async (key) => (objects.has(key) ? { sizeBytes: 1 } : undefined),
+      objectHead: async (key) =>
+        objects.has(key) ? { sizeBytes: 1, modifiedAt: new Date('2026-11-21T09:00:00.000Z') } : undefined,
       objectGet: async (key) => {
         const bytes = objects.get(key);
         if (bytes === undefined) throw new ObjectMissing(key);
