@@ -52,6 +52,7 @@ export async function dispatchDelivery(
   const context = await findRunContext(trx, delivery.repository_id);
   if (context === undefined || delivery.code_namespace === null)
     return { outcome: ignored('unbound'), changes: [], runs: [] };
+  await lockRefs(trx, context, parsed.changes);
   const outcomes: { change: SourceChange; outcome: ChangeOutcome }[] = [];
   for (const [index, told] of parsed.changes.entries()) {
     const deliveryId = index === 0 ? delivery.delivery_id : `${delivery.delivery_id}.${index}`;
@@ -70,6 +71,22 @@ export async function dispatchDelivery(
     });
   }
   return sumUp(outcomes);
+}
+
+/**
+ * Locks the refs of a delivery of several before anything else is: a run's number is drawn under its chain's lock, and whoever held
+ * one ref and waited for the chain would wait for ever for a delivery that holds the chain and wants that ref.
+ */
+async function lockRefs(
+  trx: DatabaseTransaction,
+  context: RunContext,
+  changes: readonly SourceChange[],
+): Promise<void> {
+  if (changes.length < 2) return;
+  const built = changes.filter((change) => !change.isDeleted && rulesOf(context, change).length > 0);
+  const keyOf = ({ ref, refType }: SourceChange) => `${refType}/${ref}`;
+  for (const { ref, refType } of built.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)))
+    await lockSourceRef(trx, { repositoryId: context.repository.id, ref, refType });
 }
 
 /** What a host's unsigned word comes to: the ref as it was read, whatever the body says of it. */

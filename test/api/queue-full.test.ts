@@ -1,4 +1,3 @@
-import { createHmac, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { startArchitecture } from '../../db/repositories/build-progress.ts';
 import { recordRunStart } from '../../db/repositories/record.ts';
@@ -8,7 +7,7 @@ import { testEnvironment } from '../support/api.ts';
 import { createInboxWorld } from '../support/inbox-world.ts';
 import type { InboxWorld } from '../support/inbox-world.ts';
 import { seedBuildRule, seedRepository } from '../support/seed.ts';
-import { githubPush } from '../support/source-push.ts';
+import { bitbucketPush, githubPush } from '../support/source-push.ts';
 
 let world: InboxWorld;
 beforeAll(async () => {
@@ -89,25 +88,7 @@ it('one delivery of more refs than may wait is built as a whole once there is ro
   const repository = await seedRepository(world.deps.db, world.deps.secretBox, { host: 'bitbucket' });
   await seedBuildRule(world.deps.db, repository.id, any);
   const refs = ['one', 'two', 'three', 'four', 'five'];
-  const change = (name: string, index: number) => {
-    const target = { hash: `${index + 1}`.repeat(40), message: 'fix', author: { raw: 'Ada' } };
-    return { new: { type: 'branch', name, target }, old: null, created: true, closed: false, forced: false };
-  };
-  const body = JSON.stringify({
-    repository: { full_name: 'acme/app', uuid: '{1}' },
-    actor: { nickname: 'ada' },
-    push: { changes: refs.map(change) },
-  });
-  const signature = createHmac('sha256', repository.hookSecret).update(body).digest('hex');
-  const headers = {
-    'x-event-key': 'repo:push',
-    'x-request-uuid': randomUUID(),
-    'x-hub-signature': `sha256=${signature}`,
-  };
-  const answer = await world.deliver(repository.hookId, {
-    headers: { 'content-type': 'application/json', ...headers },
-    body,
-  });
+  const answer = await world.deliver(repository.hookId, bitbucketPush(repository.hookSecret, refs));
   expect(answer.status).toBe(202);
   await world.dispatchAll();
   expect((await world.runsOf(repository)).map(({ ref }) => ref)).toEqual(refs);

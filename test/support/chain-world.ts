@@ -177,7 +177,17 @@ export function fakeActivities() {
     reconcileSources: vi.fn<Activities['reconcileSources']>(async () => ({ compared: 0, failed: 0, missed: 0 })),
     readBaseImages: vi.fn<Activities['readBaseImages']>(async () => ({ images: 0, failed: 0, stale: [] })),
     removeExpired: vi.fn<Activities['removeExpired']>(async () => ({
-      ...{ logSegments: 0, reports: 0, deliveries: 0, bodies: 0, runs: 0, scans: 0, contexts: 0, commitStatuses: 0, buildCaches: 0 },
+      ...{
+        logSegments: 0,
+        reports: 0,
+        deliveries: 0,
+        bodies: 0,
+        runs: 0,
+        scans: 0,
+        contexts: 0,
+        commitStatuses: 0,
+        buildCaches: 0,
+      },
     })),
     startAutomaticBuild: vi.fn<Activities['startAutomaticBuild']>(async () => ({ kind: 'started', runId: 'run-1' })),
     applyRuleSchedules: vi.fn<Activities['applyRuleSchedules']>(async () => ({ put: 0, removed: 0 })),

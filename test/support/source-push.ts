@@ -50,3 +50,22 @@ export function genericPush(
     },
   };
 }
+
+/** Bitbucket's push of a commit of its own to each of these branches, in one delivery. */
+export function bitbucketPush(secret: string, branches: readonly string[]): SourceDelivery {
+  const changes = branches.map((name, index) => {
+    const target = { hash: `${index + 1}`.padStart(40, 'b'), message: 'fix', author: { raw: 'Ada' } };
+    return { new: { type: 'branch', name, target }, old: null, created: true, closed: false, forced: false };
+  });
+  const repository = { full_name: 'acme/app', uuid: '{1}' };
+  const body = JSON.stringify({ repository, actor: { nickname: 'ada' }, push: { changes } });
+  return {
+    body,
+    headers: {
+      'content-type': 'application/json',
+      'x-event-key': 'repo:push',
+      'x-request-uuid': randomUUID(),
+      'x-hub-signature': `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`,
+    },
+  };
+}
