@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { launchBrowser, logIn, newReader } from '../support/browser.ts';
+import { axeFindings, launchBrowser, logIn, newReader } from '../support/browser.ts';
 import type { Reader } from '../support/browser.ts';
 import { createConsoleFixture } from '../support/console-fixture.ts';
 import type { ConsoleFixture } from '../support/console-fixture.ts';
@@ -88,6 +88,29 @@ test('the steps say what came from the cache and lead to their lines', async () 
   await page.waitForURL('**#L6');
   await line(6).waitFor();
   expect(await page.locator('.log-row.is-marked').count()).toBe(1);
+});
+
+test('a log with everything open can be read in both themes and on a phone', async () => {
+  const seen: string[] = [];
+  for (const [colorScheme, width] of [
+    ['light', 1_280],
+    ['dark', 320],
+  ] as const) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.emulateMedia({ colorScheme });
+    await open('/records/run-failed#L40-L45');
+    await page.getByText('7 steps').click();
+    await page.getByLabel('Times').check();
+    await page.getByLabel('Search the log').fill('npm');
+    await page.keyboard.press('Enter');
+    await page.locator('.log-row.is-found').waitFor();
+    seen.push(...(await axeFindings(page)).map((finding) => `${colorScheme}: ${finding}`));
+    if ((await page.evaluate('document.documentElement.scrollWidth > innerWidth')) !== false) seen.push('too wide');
+    await page.getByLabel('Wrap').check();
+    seen.push(...(await axeFindings(page)).map((finding) => `${colorScheme}, wrapped: ${finding}`));
+  }
+  expect(seen).toEqual([]);
+  expect(reader.complaints).toEqual([]);
 });
 
 test('n and N go through what the server found, / goes to the search, and letters typed there stay letters', async () => {
