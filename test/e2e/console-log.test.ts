@@ -162,6 +162,7 @@ test('how far a step has come is shown below a live log until a line says more',
 });
 
 test('a Record shows its place in line, whom it gave way to, what is missing, and who holds its tags', async () => {
+  await page.getByRole('row', { name: /#33/ }).getByText('Place 3 of 12 in line').waitFor();
   await open('/records/run-queued');
   await page.getByText('Place 3 of 12 in line').waitFor();
   await open('/records/run-superseded');

@@ -17,6 +17,9 @@ export function RecordRow({ run }: { run: Run }): ReactNode {
     <tr className={`run-row tone-${look.tone}`}>
       <td data-label={columns.state}>
         <StateBadge look={look} />
+        {run.queue !== null && (
+          <p className="muted small nowrap">{messages.record.place(run.queue.place, run.queue.of)}</p>
+        )}
       </td>
       <td data-label={columns.record} className="run-name">
         <Link to="/records/$runId" params={{ runId: run.id }} className="row-link">
