@@ -56,6 +56,11 @@ test.each(['light', 'dark'] as const)(
 
     await page.getByRole('button', { name: /^Build: Success/ }).click();
     await page.locator('.log-row .log-text', { hasText: /\S/ }).first().waitFor();
+    await page.getByText(/^\d+ steps/).click();
+    await page
+      .getByRole('button', { name: /load build definition from Dockerfile/ })
+      .first()
+      .waitFor();
     await check('build');
 
     await page.getByRole('button', { name: /^Scan: Success/ }).click();
