@@ -32,7 +32,7 @@ interface Bench {
   readonly buildctl: string;
 }
 
-/** Half a minute of work and 20 MB, as an install of dependencies is; then a second of compiling the code that changes. */
+/** Work of ten seconds on a quiet machine, and 20 MB, as a small install of dependencies is; then the compilation of the code that changes. */
 const dockerfile = (round: string) => `FROM debian:bookworm-slim AS dependencies
 RUN echo ${round} && for i in $(seq 110); do seq 3000000 | sha256sum; done > /dependencies && head -c 20M /dev/urandom >> /dependencies
 FROM dependencies AS compiled
