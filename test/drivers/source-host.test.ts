@@ -114,8 +114,18 @@ describe.each(hosts)('the API of %s', (host) => {
   it.each([
     { what: 'a broken server', fault: { status: 502 }, kind: 'unreachable', retryAfterMs: null },
     { what: 'what is no JSON', fault: { status: 200, body: '<html>' }, kind: 'unreachable', retryAfterMs: null },
-    { what: 'an endless answer', fault: { status: 200, body: `"${'x'.repeat(1_100_000)}"` }, kind: 'unreachable', retryAfterMs: null },
-    { what: 'too many calls', fault: { status: 429, headers: { 'retry-after': '7' } }, kind: 'limited', retryAfterMs: 7_000 },
+    {
+      what: 'an endless answer',
+      fault: { status: 200, body: `"${'x'.repeat(1_100_000)}"` },
+      kind: 'unreachable',
+      retryAfterMs: null,
+    },
+    {
+      what: 'too many calls',
+      fault: { status: 429, headers: { 'retry-after': '7' } },
+      kind: 'limited',
+      retryAfterMs: 7_000,
+    },
   ])('is not believed when it answers with $what', async ({ fault, kind, retryAfterMs }) => {
     const { url, state } = await start(host);
     state.fault = fault;
