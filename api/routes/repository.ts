@@ -1,11 +1,8 @@
 import { z } from '@hono/zod-openapi';
-import { insertBuildRules } from '../../db/repositories/build-rule.ts';
 import { getNamespace } from '../../db/repositories/namespace.ts';
-import type { NamespaceWithInstance } from '../../db/repositories/namespace.ts';
 import {
   deleteRepository,
   getRepository,
-  insertRepository,
   listDoomedRepositories,
   listRepositories,
   repositoryUse,
@@ -14,20 +11,16 @@ import {
 import type { RepositoryFilter, RepositoryWithPlace } from '../../db/repositories/repository.ts';
 import { findSourceBinding } from '../../db/repositories/source-binding.ts';
 import { deleteSecrets, listRepositorySecrets } from '../../db/repositories/secret.ts';
-import { newId } from '../../db/new-id.ts';
 import { conflict } from '../../domain/errors.ts';
 import { repositorySchema, repositoryUpdateSchema } from '../../domain/repository.ts';
-import type { RepositoryChange, RepositoryDefinition } from '../../domain/repository.ts';
-import { requireBuildSecrets } from '../build-secret.ts';
-import { requireBuilders, requireBuildRegion } from '../build-workers.ts';
+import { requireBuildRegion } from '../build-workers.ts';
+import { createRepository, repositoryColumns } from '../create-repository.ts';
 import type { ApiDeps } from '../deps.ts';
 import { deleteImages } from '../delete-images.ts';
 import { pageOf, pageQuery, toPage } from '../page.ts';
 import type { Cursors } from '../page.ts';
 import { idParam, json, jsonBody, newRoutes, noContent, route } from '../route.ts';
-import { insertBinding, testSource } from '../source.ts';
-import { installHook, removeHook } from '../source-webhook.ts';
-import type { Hook } from '../source-webhook.ts';
+import { removeHook } from '../source-webhook.ts';
 import { hookAnswer } from './source.ts';
 
 const repositoryAnswer = z
@@ -186,7 +179,7 @@ export function repositoryRoutes(deps: RepositoryDeps) {
       const namespace = await getNamespace(db, repository.namespace_id);
       const change = c.req.valid('json');
       await requireBuildRegion(deps, change.buildSettings.buildRegion);
-      await updateRepository(db, repository.id, toColumns(namespace, change));
+      await updateRepository(db, repository.id, repositoryColumns(namespace, change));
       return c.json(toApiRepository(await getRepository(db, repository.id)), 200);
     })
     .openapi(remove, async (c) => {
@@ -204,63 +197,6 @@ async function pageOfRepositories(
   const rows = await listRepositories(db, filter, cursors.read(query, filters));
   const cursorOf = ({ name, id }: RepositoryWithPlace) => cursors.write({ key: name, id }, filters);
   return { rows, limit: query.limit, toItem: toApiRepository, cursorOf };
-}
-
-/** Everything is checked, then everything is stored in one transaction (docs/product.md, section 4, "Wizard"). */
-async function createRepository(
-  deps: RepositoryDeps,
-  namespace: NamespaceWithInstance,
-  definition: RepositoryDefinition,
-): Promise<{ id: string; buildRules: string[]; hook: Hook | null }> {
-  const { codeSource: binding } = definition;
-  await requireBuilders(deps, { ownRegion: namespace.instance_region, ...definition });
-  const account =
-    binding === null
-      ? null
-      : await testSource(deps, { instanceId: namespace.instance_id, binding, pointer: '/codeSource' });
-  const id = newId('crr');
-  const { buildRules, bound } = await deps.db.transaction().execute(async (trx) => {
-    await insertRepository(trx, namespace, {
-      id,
-      namespace_id: namespace.id,
-      name: definition.name,
-      ...toColumns(namespace, definition),
-      created_at: deps.clock(),
-    });
-    const bound =
-      binding === null || account === null
-        ? null
-        : await insertBinding(trx, deps, { repositoryId: id, namespaceId: namespace.id, account, binding });
-    await requireBuildSecrets(trx, {
-      repositoryId: id,
-      definitions: definition.buildRules,
-      pointers: (index) => `/buildRules/${index}`,
-    });
-    const rules = await insertBuildRules(trx, {
-      repositoryId: id,
-      definitions: definition.buildRules,
-      at: deps.clock(),
-    });
-    return { buildRules: rules.map((rule) => rule.id), bound };
-  });
-  const hook = bound === null ? null : await installHook(deps, bound.row, { newSecret: bound.secret });
-  return { id, buildRules, hook };
-}
-
-/** What is left out takes the namespace's default. */
-function toColumns(
-  namespace: Pick<NamespaceWithInstance, 'default_repository_type' | 'default_tag_immutability'>,
-  definition: RepositoryChange,
-) {
-  return {
-    type: definition.type ?? namespace.default_repository_type,
-    tag_immutability: definition.tagImmutability ?? namespace.default_tag_immutability,
-    summary: definition.summary,
-    description: definition.description,
-    is_auto_build: definition.buildSettings.autoBuild,
-    is_no_cache: definition.buildSettings.noCache,
-    build_region: definition.buildSettings.buildRegion,
-  };
 }
 
 async function removeRepository(deps: RepositoryDeps, repository: RepositoryWithPlace): Promise<void> {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { Context } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
@@ -278,4 +279,17 @@ export async function keepHistory(client: Client, workflowId: string, name: stri
   // Names of machines and paths of checkouts have no place in a fixture; replay does not look at them.
   const clean = (key: string, value: unknown) => (key === 'identity' ? 'test' : key === 'stackTrace' ? '' : value);
   writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify(JSON.parse(history, clean), null, 1)}\n`);
+}
+
+/** Ends only by cancellation, as a long build or copy does; resolves `started` when it is under way. */
+export function endless(started: () => void): () => Promise<never> {
+  return async () => {
+    started();
+    const beat = setInterval(() => Context.current().heartbeat(), 50);
+    try {
+      return await Context.current().cancelled;
+    } finally {
+      clearInterval(beat);
+    }
+  };
 }
