@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const temporalTests = 'test/workflows/**/*.temporal.test.ts';
 
-/** The four tiers of tests; what each may start stands in CONTRIBUTING.md. */
+/** The five tiers of tests; what each may start stands in CONTRIBUTING.md. */
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -24,6 +24,16 @@ export default defineConfig({
           globalSetup: ['test/support/postgres.setup.ts'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'parts',
+          include: ['test/parts/**/*.test.ts'],
+          globalSetup: ['test/support/parts.setup.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
         },
       },
       {

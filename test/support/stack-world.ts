@@ -81,6 +81,8 @@ export async function checkoutSample(): Promise<Checkout> {
   ] as const) {
     await git('config', name, value);
   }
+  // The sample as it was made, whatever other tests have pushed since.
+  await git('checkout', '--quiet', '-B', 'main', await git('rev-list', '--max-parents=0', 'HEAD'));
   return {
     folder,
     git,
