@@ -207,8 +207,10 @@ async function storeReport(
 ) {
   const key = `reports/${scanId}/${image.platform.replaceAll('/', '-')}`;
   const [report_key, sbom_key] = [`${key}.json`, `${key}.cdx.json`];
-  await objectStore.objectPut(report_key, scan.report, { contentType: 'application/json', signal });
-  await objectStore.objectPut(sbom_key, scan.sbom, { contentType: 'application/vnd.cyclonedx+json', signal });
+  await Promise.all([
+    objectStore.objectPut(report_key, scan.report, { contentType: 'application/json', signal }),
+    objectStore.objectPut(sbom_key, scan.sbom, { contentType: 'application/vnd.cyclonedx+json', signal }),
+  ]);
   return { report_key, report_sha256: sha256(scan.report), sbom_key, sbom_sha256: sha256(scan.sbom) };
 }
 

@@ -90,8 +90,9 @@ export function createTrivy(options: TrivyOptions): Trivy {
   let version: string | undefined;
 
   async function run(args: readonly string[], { cwd, ...rest }: RunOptions): Promise<ProcessOutput> {
-    // A soft bound below the scanner's 2 GB: the collector works harder before the kernel steps in.
-    const env = { PATH: programPath, HOME: cwd, TMPDIR: cwd, DOCKER_CONFIG: cwd, GOMEMLIMIT: '1750MiB' };
+    // A soft bound below the scanner's 2 GB: the collector works harder before the kernel steps in, and seldom until then.
+    const memory = { GOMEMLIMIT: '1750MiB', GOGC: '400' };
+    const env = { PATH: programPath, HOME: cwd, TMPDIR: cwd, DOCKER_CONFIG: cwd, ...memory };
     try {
       return await runProcess({ command: trivy, args, env, cwd, ...rest });
     } catch (error) {
