@@ -8,13 +8,15 @@ import { StackError } from './stack-error.ts';
 const BUILD_TIMEOUT_MS = 5 * 60_000;
 const sources = ['console', 'domain', 'package-lock.json'];
 
-/** Builds the console's files into `dist/console`, unless they are there and made from the same sources. */
+/** The built console. */
+export const consoleFolder = join(rootFolder, 'dist', 'console');
+
+/** Builds the console's files into `consoleFolder`, unless they are there and made from the same sources. */
 export async function ensureConsole(onProgress: (line: string) => void): Promise<void> {
-  const out = join(rootFolder, 'dist', 'console');
   const stamp = join(rootFolder, 'dist', 'console.sha256');
   const wanted = await sourceHash();
   const made = await readFile(stamp, 'utf8').catch(() => '');
-  if (made === wanted && (await stat(join(out, 'index.html')).catch(() => undefined))) return;
+  if (made === wanted && (await stat(join(consoleFolder, 'index.html')).catch(() => undefined))) return;
   onProgress('building the console');
   const vite = join(rootFolder, 'node_modules', 'vite', 'bin', 'vite.js');
   const args = [vite, 'build', join(rootFolder, 'console'), '--logLevel', 'error'];

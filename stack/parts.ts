@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { searchAttributes } from '../workflows/search-attributes.ts';
 import { buildkitAddress, buildkitPart } from './buildkit.ts';
 import type { Program } from './child.ts';
+import { consoleFolder } from './console.ts';
 import type { Keys } from './keys.ts';
 import { bucket, objectStorePart } from './object-store.ts';
 import type { Ports } from './ports.ts';
@@ -43,8 +44,6 @@ export const managedInstances = [
   { name: 'hangzhou', region: 'cn-hangzhou' },
   { name: 'singapore', region: 'ap-southeast-1' },
 ] as const;
-
-const CONSOLE_FOLDER = join(rootFolder, 'dist', 'console');
 
 /** Where everything is, whether the stack starts it or it was named from outside. */
 export interface Addresses {
@@ -237,7 +236,7 @@ function serviceEnvironment(context: PartsContext): Record<string, string> {
     SLIPWAY_KEY_FILE: keys.files.kek,
     SLIPWAY_TOKEN_KEY_FILE: keys.files.tokenKey,
     SLIPWAY_ADMIN_TOKEN_FILE: keys.files.adminToken,
-    SLIPWAY_CONSOLE_DIR: CONSOLE_FOLDER,
+    SLIPWAY_CONSOLE_DIR: consoleFolder,
   };
 }
 

@@ -1,9 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { build } from 'vite';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { consoleFolder } from '../../stack/console.ts';
 import { axeFindings, launchBrowser, logIn, newReader } from '../support/browser.ts';
 import type { Reader } from '../support/browser.ts';
 import { createConsoleFixture } from '../support/console-fixture.ts';
@@ -12,22 +9,18 @@ import type { ConsoleFixture } from '../support/console-fixture.ts';
 // What a reader does with a long log, on a made-up build of a million lines.
 
 const million = 1_000_000;
-let consoleDir = '';
 let browser: Browser;
 let fixture: ConsoleFixture;
 let reader: Reader;
 let page: Page;
 
 beforeAll(async () => {
-  consoleDir = await mkdtemp(join(tmpdir(), 'slipway-console-'));
-  await build({ configFile: 'console/vite.config.ts', logLevel: 'error', build: { outDir: consoleDir } });
   browser = await launchBrowser();
-  fixture = await createConsoleFixture({ consoleDir, logLines: { 'build-run-success': million } });
+  fixture = await createConsoleFixture({ consoleDir: consoleFolder, logLines: { 'build-run-success': million } });
 });
 afterAll(async () => {
   await fixture.close();
   await browser.close();
-  await rm(consoleDir, { recursive: true, force: true });
 });
 beforeEach(async () => {
   reader = await newReader(browser);

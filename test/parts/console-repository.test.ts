@@ -1,9 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { build } from 'vite';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { consoleFolder } from '../../stack/console.ts';
 import { axeFindings, launchBrowser, logIn, newReader } from '../support/browser.ts';
 import type { Reader } from '../support/browser.ts';
 import { createConsoleFixture } from '../support/console-fixture.ts';
@@ -11,23 +8,19 @@ import type { ConsoleFixture } from '../support/console-fixture.ts';
 
 // The pages of a repository: what is built, when, and what became of it.
 
-let consoleDir = '';
 let browser: Browser;
 let fixture: ConsoleFixture;
 let reader: Reader;
 let page: Page;
 
 beforeAll(async () => {
-  consoleDir = await mkdtemp(join(tmpdir(), 'slipway-console-'));
-  await build({ configFile: 'console/vite.config.ts', logLevel: 'error', build: { outDir: consoleDir } });
   browser = await launchBrowser();
 });
 afterAll(async () => {
   await browser.close();
-  await rm(consoleDir, { recursive: true, force: true });
 });
 beforeEach(async () => {
-  fixture = await createConsoleFixture({ consoleDir });
+  fixture = await createConsoleFixture({ consoleDir: consoleFolder });
   reader = await newReader(browser);
   page = reader.page;
   await logIn(page, fixture);

@@ -1,9 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { build } from 'vite';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { consoleFolder } from '../../stack/console.ts';
 import { axeFindings, launchBrowser, logIn, newReader } from '../support/browser.ts';
 import type { Reader } from '../support/browser.ts';
 import { createConsoleFixture } from '../support/console-fixture.ts';
@@ -11,23 +8,19 @@ import type { ConsoleFixture } from '../support/console-fixture.ts';
 
 // States a real stack shows only for moments or after faults: the console meets them on made-up Records.
 
-let consoleDir = '';
 let browser: Browser;
 let fixture: ConsoleFixture;
 let reader: Reader;
 let page: Page;
 
 beforeAll(async () => {
-  consoleDir = await mkdtemp(join(tmpdir(), 'slipway-console-'));
-  await build({ configFile: 'console/vite.config.ts', logLevel: 'error', build: { outDir: consoleDir } });
   browser = await launchBrowser();
 });
 afterAll(async () => {
   await browser.close();
-  await rm(consoleDir, { recursive: true, force: true });
 });
 beforeEach(async () => {
-  fixture = await createConsoleFixture({ consoleDir });
+  fixture = await createConsoleFixture({ consoleDir: consoleFolder });
   reader = await newReader(browser);
   page = reader.page;
 });
@@ -139,7 +132,7 @@ test('the live log follows its end while the reader is there, else counts what i
 
 test('a log that is still empty fills up under the reader’s eyes', async () => {
   await fixture.close();
-  fixture = await createConsoleFixture({ consoleDir, logLines: { 'build-run-running': 0 } });
+  fixture = await createConsoleFixture({ consoleDir: consoleFolder, logLines: { 'build-run-running': 0 } });
   await enter();
   await open('/records/run-running');
   await page.getByText('No line was written yet.').waitFor();
