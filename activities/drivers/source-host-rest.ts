@@ -22,7 +22,7 @@ export interface HostRestOptions {
 export interface HostRest {
   /** The host's web address, without a trailing slash. */
   readonly baseUrl: string;
-  /** One request; answers the parsed body of a 2xx, null where it is empty. `path` is joined to `apiUrl`. @throws HostError */
+  /** One request; answers the parsed body of a 2xx, null where it is empty. @throws HostError */
   call(request: RestRequest, call: HostCall): Promise<unknown>;
 }
 
