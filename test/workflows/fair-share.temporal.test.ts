@@ -3,7 +3,11 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { createEngine, type Engine } from '../../api/engine.ts';
 import type { DeliveryChainInput } from '../../domain/chain.ts';
 import type { RunCause } from '../../domain/record.ts';
+import { buildQueue } from '../../domain/task-queues.ts';
 import { chainInput, connectClient, fakeActivities, withWorkers, workflowIdOf } from '../support/chain-world.ts';
+
+/** `TASK_QUEUE_TYPE_ACTIVITY` of Temporal's API. */
+const ACTIVITY_QUEUE = 2;
 
 let client: Client;
 let engine: Engine;
@@ -30,9 +34,15 @@ function buildOf(namespaceId: string, cause: RunCause = 'source_push'): Delivery
   };
 }
 
-async function isWaitingForWorker(input: DeliveryChainInput): Promise<boolean> {
-  const { raw } = await client.workflow.getHandle(workflowIdOf(input)).describe();
-  return (raw.pendingActivities ?? []).some(({ activityType }) => activityType?.name === 'buildImage');
+/** How many builds stand in the queue. A run says that it waits for a worker a moment before the queue has its build. */
+async function waitingBuilds(): Promise<number> {
+  const { taskQueueStatus } = await client.workflowService.describeTaskQueue({
+    namespace: client.options.namespace,
+    taskQueue: { name: buildQueue('cn-hangzhou', 'linux/amd64') },
+    taskQueueType: ACTIVITY_QUEUE,
+    includeTaskQueueStatus: true,
+  });
+  return Number(taskQueueStatus?.backlogCountHint);
 }
 
 /** The runs in the order in which the one worker takes them, once all of them wait behind a first build. */
@@ -55,9 +65,10 @@ async function orderOf(waiting: readonly DeliveryChainInput[]): Promise<readonly
     async () => {
       await engine.startRun(first, workflowIdOf(first));
       await begun.promise;
-      for (const input of waiting) {
+      const before = await waitingBuilds();
+      for (const [index, input] of waiting.entries()) {
         await engine.startRun(input, workflowIdOf(input));
-        await expect.poll(() => isWaitingForWorker(input), { timeout: 20_000 }).toBe(true);
+        await expect.poll(waitingBuilds, { timeout: 20_000 }).toBe(before + index + 1);
       }
       release.resolve();
       await Promise.all(waiting.map((input) => client.workflow.getHandle(workflowIdOf(input)).result()));
