@@ -1,7 +1,7 @@
 /** `npm run bench -- <name>`: runs one benchmark; exit code 1 when a target is missed. */
 
 /** Each is a file of its name beside this one and exports `run(): Promise<boolean>`, true when every check passed. */
-const benches = ['cache', 'cancel', 'chain', 'intake', 'log', 'replicate', 'start'];
+const benches = ['cache', 'cancel', 'chain', 'intake', 'log', 'outage', 'replicate', 'start'];
 
 const name = process.argv[2] ?? '';
 if (!benches.includes(name)) {

@@ -1,81 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
-import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
-import { createEgress } from '../../activities/drivers/egress.ts';
-import { createLoginTokens } from '../../activities/drivers/login-token.ts';
-import { createObjectStore } from '../../activities/drivers/object-store.ts';
-import { createRegistries } from '../../activities/drivers/registries.ts';
-import { parseTokenKey } from '../../activities/drivers/token-key.ts';
-import { check } from '../../cli/operator/check.ts';
-import type { CheckDeps, Violation } from '../../cli/operator/check.ts';
-import { createDatabase } from '../../db/database.ts';
-import { findInstance } from '../../db/repositories/instance.ts';
-import { openKeys } from '../../stack/keys.ts';
+import { openChecker } from './checker.ts';
+import type { StackCheck } from './checker.ts';
 import { stackFile } from './stack-world.ts';
 
-/** After any fault the installation is whole again within this time. */
-const recoveryMs = 120_000;
+export type { StackCheck } from './checker.ts';
 
-/** The checker over the running stack, as an operator would have it; for the length of one test file. */
-export interface StackCheck {
-  /** Waits until everything holds, however young it is; throws with what does not after the two minutes recovery may take. */
-  untilClean(): Promise<void>;
-  close(): Promise<void>;
-}
-
-export async function openStackCheck(): Promise<StackCheck> {
-  const { home, url, temporal, postgres, objectStore: store } = stackFile();
-  const keys = await openKeys(home);
-  const db = createDatabase({ url: postgres.url, maxConnections: 2 });
-  const connection = await Connection.connect({ address: temporal.address });
-  const { workflow } = new Client({ connection, namespace: temporal.namespace });
-  const egress = createEgress({ policy: { allow: ['loopback'], denied: [], ports: 'any', isHttpAllowed: true } });
-  const objectStore = createObjectStore({
-    endpoint: store.endpoint,
-    region: 'us-east-1',
-    bucket: store.bucket,
-    accessKeyId: keys.passwords.objectStoreAccessKey,
-    secretAccessKey: keys.passwords.objectStoreSecretKey,
-  });
-  const deps: Omit<CheckDeps, 'signal'> = {
-    db,
-    isWorkflowRunning: async (workflowId) => {
-      try {
-        return (await workflow.getHandle(workflowId).describe()).status.name === 'RUNNING';
-      } catch (error) {
-        if (error instanceof WorkflowNotFoundError) return false;
-        throw error;
-      }
-    },
-    registries: createRegistries({
-      findInstance: (idOrName) => findInstance(db, idOrName),
-      loginTokens: createLoginTokens({ key: parseTokenKey(await readFile(keys.files.tokenKey, 'utf8')) }),
-      openSecret: async () => {
-        throw new Error('the instances of the stack are managed: none has a login of its own');
-      },
-      // As the registries of the stack name it.
-      tokenServer: `http://localhost:${new URL(url).port}`,
-      dispatcher: egress.dispatcher,
-    }),
-    objectStore,
-    clock: () => new Date(),
-    graceMs: 0,
-  };
-  return {
-    async untilClean() {
-      const deadline = Date.now() + recoveryMs;
-      for (;;) {
-        const violations: readonly Violation[] = await check({ ...deps, signal: AbortSignal.timeout(60_000) });
-        if (violations.length === 0) return;
-        if (Date.now() > deadline) throw new Error(`The stack does not hold: ${JSON.stringify(violations, null, 1)}`);
-        await delay(1_000);
-      }
-    },
-    async close() {
-      await db.destroy();
-      await connection.close();
-      await egress.close();
-      objectStore.close();
-    },
-  };
+/** The checker over the stack of the end-to-end tests; for the length of one test file. */
+export function openStackCheck(): Promise<StackCheck> {
+  return openChecker(stackFile());
 }
