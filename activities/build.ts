@@ -46,6 +46,8 @@ export interface BuildDeps extends SourceDeps {
 export interface BuildImageInput extends SourceInput {
   readonly rule: BuildRuleDefinition;
   readonly platform: Architecture;
+  /** Whose workers build it. */
+  readonly buildRegion: string;
   readonly contextKey: string;
   readonly commitTime: string;
   readonly isCached: boolean;
@@ -166,8 +168,8 @@ async function onLease(
     contextArchive,
   }: PlatformWork & { readonly folder: string; readonly contextArchive: string },
 ): Promise<BuiltImage> {
-  const { buildId, repository, rule, source, platform, isCached, commitTime } = input;
-  const { namespaceId, region } = repository;
+  const { buildId, repository, rule, source, platform, isCached, commitTime, buildRegion: region } = input;
+  const { namespaceId } = repository;
   const secretFiles = await writeSecretFiles(folder, buildSecrets);
   const lease = await deps.executor.lease({ namespaceId, buildId, region, limits: buildLimits, signal });
   try {

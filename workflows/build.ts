@@ -77,6 +77,7 @@ async function openWorks(input: DeliveryChainInput, origin: SourceOrigin): Promi
           ...common,
           rule,
           platform,
+          buildRegion: region,
           contextKey,
           commitTime,
           isCached,

@@ -14,7 +14,7 @@ export interface LeaseRequest {
   readonly namespaceId: string;
   /** All architectures of a build ask with the same id and get the same daemon. */
   readonly buildId: string;
-  /** Whose hosted base images answer for docker.io. */
+  /** The region that builds: its hosted base images answer for docker.io. */
   readonly region: string;
   readonly limits: BuildLimits;
   readonly signal: AbortSignal;

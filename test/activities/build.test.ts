@@ -184,6 +184,17 @@ describe('building one architecture', () => {
     expect(await readdir(workDir)).toEqual([]);
   });
 
+  test('the daemon is one of the region that builds, whose hosted base images answer, not of the image’s own', async () => {
+    const world = await newBuildWorld(database.db, workDir);
+    const { repository, buildId } = world.build;
+    await world.run(undefined, { buildRegion: 'us-east-1' });
+    expect(world.lease.mock.calls[0]?.[0]).toMatchObject({
+      namespaceId: repository.namespaceId,
+      buildId,
+      region: 'us-east-1',
+    });
+  });
+
   test('BuildKit is told the commit, its time, the namespace of the caches, the rule’s parameters and its time limit', async () => {
     const world = await newBuildWorld(database.db, workDir);
     await world.run();

@@ -10,7 +10,7 @@ import {
   type BuildImageInput,
   type CloneSourceInput,
 } from '../../activities/build.ts';
-import type { BuildLease } from '../../activities/drivers/build-executor.ts';
+import type { BuildExecutor, BuildLease } from '../../activities/drivers/build-executor.ts';
 import type { Buildkit } from '../../activities/drivers/buildkit.ts';
 import type { Git } from '../../activities/drivers/git.ts';
 import { ObjectMissing } from '../../activities/drivers/object-store.ts';
@@ -32,6 +32,7 @@ export interface BuildWorld {
   readonly objects: Map<string, Buffer>;
   readonly deps: BuildDeps;
   readonly imageBuild: ReturnType<typeof vi.fn<Buildkit['imageBuild']>>;
+  readonly lease: ReturnType<typeof vi.fn<BuildExecutor['lease']>>;
   readonly release: ReturnType<typeof vi.fn<BuildLease['release']>>;
   readonly commitClone: ReturnType<typeof vi.fn<Git['commitClone']>>;
   readonly contextArchive: ReturnType<typeof vi.fn<Git['contextArchive']>>;
@@ -80,6 +81,7 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     isInsecure: true,
   });
   const release = vi.fn<BuildLease['release']>().mockResolvedValue();
+  const lease = vi.fn<BuildExecutor['lease']>(async () => ({ buildkit: { imageBuild }, release }));
   const commitClone = vi.fn<Git['commitClone']>().mockResolvedValue();
   const contextArchive = vi.fn<Git['contextArchive']>().mockImplementation(async ({ file }) => {
     await writeFile(file, context);
@@ -91,9 +93,7 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     workDir,
     clock: () => new Date('2026-11-21T10:00:00.000Z'),
     git: { commitClone, contextArchive, headBranch },
-    executor: {
-      lease: async () => ({ buildkit: { imageBuild }, release }),
-    },
+    executor: { lease },
     openSecret,
     sourceLogins: storedLogins(openSecret),
     registries: {
@@ -122,6 +122,7 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     ...common,
     rule,
     platform: 'linux/amd64',
+    buildRegion: repository.region,
     contextKey,
     commitTime,
     isCached: true,
@@ -132,6 +133,7 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
     objects,
     deps,
     imageBuild,
+    lease,
     release,
     commitClone,
     contextArchive,
