@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { MixedOrder } from './test/support/order.ts';
 
 const temporalTests = 'test/workflows/**/*.temporal.test.ts';
 
@@ -6,7 +7,9 @@ const temporalTests = 'test/workflows/**/*.temporal.test.ts';
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    // Two that work and one that waits for the stack.
+    maxWorkers: 3,
+    sequence: { sequencer: MixedOrder },
     projects: [
       {
         extends: true,
@@ -42,8 +45,6 @@ export default defineConfig({
           name: 'workflow',
           include: [temporalTests],
           globalSetup: ['test/support/temporal.setup.ts'],
-          // The queues are the product's own: two files at once would take each other's tasks.
-          fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -54,8 +55,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/support/stack.setup.ts'],
-          fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          setupFiles: ['test/support/stack-turn.ts'],
           testTimeout: 300_000,
           hookTimeout: 600_000,
         },

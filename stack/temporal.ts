@@ -38,16 +38,19 @@ export function temporalServer({
   ports,
   databaseFile,
   isDurable,
+  namespaces = [temporalNamespace],
 }: {
   readonly binary: string;
   readonly ports: TemporalPorts;
   readonly databaseFile: string;
   readonly isDurable: boolean;
+  readonly namespaces?: readonly string[];
 }): Program {
   return {
     command: binary,
     args: [
-      ...['server', 'start-dev', '--ip', '127.0.0.1', '--namespace', temporalNamespace],
+      ...['server', 'start-dev', '--ip', '127.0.0.1'],
+      ...namespaces.flatMap((namespace) => ['--namespace', namespace]),
       ...['--port', `${ports.temporal}`, '--http-port', `${ports.temporalHttp}`],
       ...['--metrics-port', `${ports.temporalMetrics}`],
       ...(ports.temporalUi === undefined
@@ -72,11 +75,19 @@ export async function isTemporalServing(binary: string, port: number): Promise<b
 /** Keeps closed runs for a week instead of a day, and makes sure of the search attributes; both may be done again. */
 export async function settleTemporal(
   binary: string,
-  { port, searchAttributes }: { readonly port: number; readonly searchAttributes: readonly SearchAttribute[] },
+  {
+    port,
+    searchAttributes,
+    namespace = temporalNamespace,
+  }: {
+    readonly port: number;
+    readonly searchAttributes: readonly SearchAttribute[];
+    readonly namespace?: string;
+  },
 ): Promise<void> {
-  await temporal(binary, port, ['operator', 'namespace', 'update', '-n', temporalNamespace, '--retention', RETENTION]);
+  await temporal(binary, port, ['operator', 'namespace', 'update', '-n', namespace, '--retention', RETENTION]);
   const types = searchAttributes.flatMap(({ name, type }) => ['--name', name, '--type', type.toLowerCase()]);
-  await temporal(binary, port, ['operator', 'search-attribute', 'create', '-n', temporalNamespace, ...types]);
+  await temporal(binary, port, ['operator', 'search-attribute', 'create', '-n', namespace, ...types]);
 }
 
 /** The database file of a stack. */

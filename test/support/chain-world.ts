@@ -208,8 +208,16 @@ export function permanent(code: string, text: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(text, code);
 }
 
+/** The Temporal server of the tests, and the namespace of it that no other file uses meanwhile. */
+export function testTemporal(): { address: string; namespace: string; bundlePath: string } {
+  const { address, namespaces, bundlePath } = inject('temporal');
+  const namespace = namespaces[Number(process.env['VITEST_POOL_ID']) - 1];
+  if (namespace === undefined) throw new Error('there are more workers than namespaces');
+  return { address, namespace, bundlePath };
+}
+
 export async function connectClient(): Promise<Client> {
-  const { address, namespace } = inject('temporal');
+  const { address, namespace } = testTemporal();
   return new Client({ connection: await Connection.connect({ address }), namespace });
 }
 
@@ -220,14 +228,13 @@ export async function connectClient(): Promise<Client> {
 export async function withWorkers<Result>(
   activities: FakeActivities,
   work: () => Promise<Result>,
-  { buildSlots = 100 }: { buildSlots?: number } = {},
+  { buildSlots = 100, regions = ['cn-hangzhou'] }: { buildSlots?: number; regions?: readonly string[] } = {},
 ): Promise<Result> {
-  const { address, namespace, bundlePath } = inject('temporal');
+  const { address, namespace, bundlePath } = testTemporal();
   const connection = await NativeConnection.connect({ address });
   const queues = [
     ...Object.values(taskQueues),
-    buildQueue('cn-hangzhou', 'linux/amd64'),
-    buildQueue('cn-hangzhou', 'linux/arm64'),
+    ...regions.flatMap((region) => [buildQueue(region, 'linux/amd64'), buildQueue(region, 'linux/arm64')]),
   ];
   const code = readFileSync(bundlePath, 'utf8');
   const workers = await Promise.all(

@@ -12,8 +12,8 @@ import { searchAttributes } from '../../workflows/search-attributes.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** A Temporal server for the whole project, and the workflow bundle every worker of a test takes. */
-    temporal: { address: string; namespace: string; bundlePath: string };
+    /** A Temporal server for the whole project, a namespace for each file at work, the workflow bundle every worker of a test takes. */
+    temporal: { address: string; namespaces: readonly string[]; bundlePath: string };
   }
 }
 
@@ -24,6 +24,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     onProgress: (line) => process.stderr.write(`${line}\n`),
     signal: new AbortController().signal,
   });
+  // The queues are the product's own: in one namespace two files at once would take each other's tasks.
+  const others = Array.from(
+    { length: project.config.maxWorkers - 1 },
+    (_, index) => `${temporalNamespace}-${index + 2}`,
+  );
+  const namespaces = [temporalNamespace, ...others];
   const folder = await mkdtemp(join(tmpdir(), 'slipway-temporal-'));
   const port = await freePort();
   const httpPort = await freePort([port]);
@@ -34,6 +40,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       ports: { temporal: port, temporalHttp: httpPort, temporalMetrics: metricsPort },
       databaseFile: join(folder, 'temporal.db'),
       isDurable: false,
+      namespaces,
     }),
     { logFile: join(folder, 'temporal.log'), mark: folder },
   );
@@ -43,10 +50,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
   try {
     await waitFor(() => isTemporalServing(temporal, port), AbortSignal.timeout(30_000));
-    await settleTemporal(temporal, { port, searchAttributes: Object.values(searchAttributes) });
+    const attributes = Object.values(searchAttributes);
+    await Promise.all(
+      namespaces.map((namespace) => settleTemporal(temporal, { port, searchAttributes: attributes, namespace })),
+    );
     const bundlePath = join(folder, 'workflows.js');
     await writeFile(bundlePath, await workflowBundle());
-    project.provide('temporal', { address: `127.0.0.1:${port}`, namespace: temporalNamespace, bundlePath });
+    project.provide('temporal', { address: `127.0.0.1:${port}`, namespaces, bundlePath });
     return stop;
   } catch (error) {
     const tail = await logTail(join(folder, 'temporal.log'), 20);

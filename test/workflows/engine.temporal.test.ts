@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createEngine } from '../../api/engine.ts';
 import type { Engine } from '../../api/engine.ts';
 import { workflowIds } from '../../domain/run-id.ts';
-import { chainInput } from '../support/chain-world.ts';
+import { chainInput, testTemporal } from '../support/chain-world.ts';
 
 let engine: Engine;
 let client: Client;
 beforeAll(() => {
-  const { address, namespace } = inject('temporal');
+  const { address, namespace } = testTemporal();
   const connection = Connection.lazy({ address });
   engine = createEngine({ connection, namespace });
   client = new Client({ connection, namespace });

@@ -1,10 +1,17 @@
 import { Connection, type Client } from '@temporalio/client';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createEngine, type Engine } from '../../api/engine.ts';
 import type { DeliveryChainInput } from '../../domain/chain.ts';
 import type { RunCause } from '../../domain/record.ts';
 import { buildQueue } from '../../domain/task-queues.ts';
-import { chainInput, connectClient, fakeActivities, withWorkers, workflowIdOf } from '../support/chain-world.ts';
+import {
+  chainInput,
+  connectClient,
+  fakeActivities,
+  withWorkers,
+  workflowIdOf,
+  testTemporal,
+} from '../support/chain-world.ts';
 
 /** `TASK_QUEUE_TYPE_ACTIVITY` of Temporal's API. */
 const ACTIVITY_QUEUE = 2;
@@ -13,7 +20,7 @@ let client: Client;
 let engine: Engine;
 beforeAll(async () => {
   client = await connectClient();
-  const { address, namespace } = inject('temporal');
+  const { address, namespace } = testTemporal();
   engine = createEngine({ connection: await Connection.connect({ address }), namespace });
 });
 afterAll(async () => {

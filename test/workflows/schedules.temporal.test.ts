@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { Connection } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { taskQueues } from '../../domain/task-queues.ts';
 import { createSchedules } from '../../worker/schedules.ts';
 import type { Schedules } from '../../worker/schedules.ts';
-import { connectClient, fakeActivities, permanent, withWorkers } from '../support/chain-world.ts';
+import { connectClient, fakeActivities, permanent, withWorkers, testTemporal } from '../support/chain-world.ts';
 
 let client: Client;
 let connection: Connection;
 let schedules: Schedules;
 beforeAll(async () => {
   client = await connectClient();
-  const { address, namespace } = inject('temporal');
+  const { address, namespace } = testTemporal();
   connection = Connection.lazy({ address });
   schedules = createSchedules({ connection, namespace });
 });
