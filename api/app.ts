@@ -31,7 +31,11 @@ import { replicationTaskRoutes } from './routes/replication-task.ts';
 import { scanRoutes } from './routes/scan.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { sourceAccountRoutes } from './routes/source-account.ts';
-import { oauthCallbackRoutes, sourceAuthorizationRoutes } from './routes/source-authorization.ts';
+import {
+  oauthCallbackRefusals,
+  oauthCallbackRoutes,
+  sourceAuthorizationRoutes,
+} from './routes/source-authorization.ts';
 import { sourceBrowseRoutes } from './routes/source-browse.ts';
 import { sourceRoutes } from './routes/source.ts';
 import { sourceEventRoutes } from './routes/source-event.ts';
@@ -61,7 +65,7 @@ export function createApp(deps: ApiDeps) {
   app.use('/v1/*', isSmall);
   app.use('/v1/*', exceptLogin(requireLogin(deps)), storableText(), exceptLogin(idempotency(deps)));
 
-  app.use('/oauth/*', requireLogin(deps));
+  app.use('/oauth/*', oauthCallbackRefusals(deps), requireLogin(deps));
 
   app.route('/', healthRoutes(deps));
   app.route('/', sourceHookRoutes(deps));

@@ -9,10 +9,10 @@ import type { SourceAccountRow, SourceAuthorizationRow } from '../db/tables/sour
 import { AppError, conflict, invalidRequest } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { findGithubApp, findOauthApp } from '../domain/source-apps.ts';
-import type { GithubApp, OauthApp } from '../domain/source-apps.ts';
+import type { GithubApp, OauthApp, SourceApps } from '../domain/source-apps.ts';
 import type { SourceCredential } from '../domain/source-credential.ts';
 import { HostError } from '../domain/source-host-error.ts';
-import type { SourceAuthorizationDefinition } from '../domain/source.ts';
+import type { AuthorizationRefusal, SourceAuthorizationDefinition, SourceHost } from '../domain/source.ts';
 import { sha256 } from './auth.ts';
 import type { ApiDeps } from './deps.ts';
 import { checkPlace, sealCredential } from './source-credential.ts';
@@ -106,7 +106,10 @@ export async function endAuthorization(
   const stateHash = sha256(state).toString('hex');
   const begun = await takeSourceAuthorization(deps.db, { stateHash, actor, now: deps.clock() });
   if (begun === undefined)
-    throw refused('This answer belongs to no connection you began in the last ten minutes, or was used before.');
+    throw refused(
+      'not_begun',
+      'This answer belongs to no connection you began in the last ten minutes, or was used before.',
+    );
   const credential = await credentialOf(deps, begun, { answer, state });
   return deps.db.transaction().execute((trx) => storeAccount(trx, deps, { begun, credential }));
 }
@@ -129,7 +132,7 @@ async function credentialOf(
     return await installationOf(deps, { app: way.app, userToken: grant.accessToken, answer, ...call });
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    if (error.kind === 'refused') throw refused(error.message);
+    if (error.kind === 'refused') throw refused('denied', error.message);
     throw new AppError(503, 'source.not_reachable', error.message, { cause: error });
   }
 }
@@ -144,9 +147,12 @@ async function installationOf(
 ): Promise<SourceCredential> {
   const installationId = answer.get('installation_id') ?? '';
   if (!/^\d{1,20}$/.test(installationId))
-    throw refused('The GitHub App was not installed: an owner of the organization may have to approve it first.');
+    throw refused(
+      'not_installed',
+      'The GitHub App was not installed: an owner of the organization may have to approve it first.',
+    );
   if (await githubApps.installationIsOf({ ...call, installationId })) return { kind: 'installation', installationId };
-  throw refused('The installation of the GitHub App is not one this GitHub account may use.');
+  throw refused('not_permitted', 'The installation of the GitHub App is not one this GitHub account may use.');
 }
 
 async function storeAccount(
@@ -173,6 +179,18 @@ async function storeAccount(
   return changed;
 }
 
-function refused(why: string): AppError {
-  return new AppError(400, 'source.authorization_refused', `${why} Begin again from the source accounts.`);
+function refused(reason: AuthorizationRefusal, why: string): AppError {
+  const detail = `${why} Begin again from the source accounts.`;
+  return new AppError(400, 'source.authorization_refused', detail, { extra: { reason } });
+}
+
+/** The hosts people can connect in the browser: those an application is registered with. */
+export function listAuthorizations({
+  oauth,
+  githubApps,
+}: SourceApps): readonly { host: SourceHost; baseUrl: string; flow: 'oauth' | 'app' }[] {
+  return [
+    ...githubApps.map(({ baseUrl }) => ({ host: 'github' as const, baseUrl, flow: 'app' as const })),
+    ...oauth.map(({ host, baseUrl }) => ({ host, baseUrl, flow: 'oauth' as const })),
+  ];
 }

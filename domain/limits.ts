@@ -12,6 +12,7 @@ export const limits = {
   /** After so many failed attempts a delivery is set aside instead of holding up its repository. */
   inboxAttempts: 10,
   caCertificateBytes: 64 * 1024,
+  sourceAccountNameLength: 64,
   sourceHostAnswerBytes: 1024 * 1024,
   sourceAuthorizationMs: 10 * 60 * 1000,
   sourceRefsShown: 100,

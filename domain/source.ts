@@ -47,6 +47,8 @@ const hostPlace = {
 /** A source account: an instance's address of and credential for a source host (docs/product.md, section 5). */
 export const sourceAccountSchema = z
   .strictObject({
+    /** What people call it: one instance may have several of one host. Left out: it stays as it is; null takes it away. */
+    name: z.string().trim().min(1).max(limits.sourceAccountNameLength).nullable().optional(),
     ...hostPlace,
     /** Left out: it stays as it is; null takes it away. */
     credential: credentialSchema.nullable().optional(),
@@ -66,6 +68,23 @@ export const sourceAuthorizationSchema = z
   })
   .superRefine(needsBaseUrl);
 export type SourceAuthorizationDefinition = z.infer<typeof sourceAuthorizationSchema>;
+
+/** What a source host says to the credential of an account; `untested`: it cannot be asked, or there is none. */
+export const credentialStates = ['accepted', 'refused', 'unreachable', 'untested'] as const;
+export type CredentialState = (typeof credentialStates)[number];
+
+/** Why connecting a source host in the browser came to nothing, as the address of the console says it. */
+export const authorizationRefusals = [
+  'not_begun',
+  'denied',
+  'not_installed',
+  'not_permitted',
+  'not_reachable',
+  'unavailable',
+  'signed_out',
+  'failed',
+] as const;
+export type AuthorizationRefusal = (typeof authorizationRefusals)[number];
 
 function needsBaseUrl(
   { host, baseUrl: url }: { host: SourceHost; baseUrl?: string | undefined },
@@ -156,6 +175,10 @@ export type InboxOutcome =
   /** The push came late: `by` is the commit the ref already stood at when it was looked up. */
   | { readonly kind: 'superseded'; readonly by: string }
   | { readonly kind: 'invalid'; readonly reason: string };
+
+/** What a list of deliveries can be narrowed to; `pending` ones were not looked at yet. */
+export const inboxFilters = ['pending', 'runs', 'ignored', 'duplicate', 'superseded', 'invalid'] as const;
+export type InboxFilter = (typeof inboxFilters)[number];
 
 /** One change of a delivery with what became of it; a host may tell several in one delivery. */
 export type SourceChangeOutcome = Pick<SourceChange, 'ref' | 'refType' | 'commit'> &

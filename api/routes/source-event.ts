@@ -1,7 +1,10 @@
 import { z } from '@hono/zod-openapi';
 import { listInbox } from '../../db/repositories/inbox.ts';
+import { listNamedRuns } from '../../db/repositories/record-read.ts';
+import type { NamedRun } from '../../db/repositories/record-read.ts';
 import { getRepository } from '../../db/repositories/repository.ts';
-import { ignoredReasons, sourceHostNames } from '../../domain/source.ts';
+import { runResults, runStatuses } from '../../domain/record.ts';
+import { ignoredReasons, inboxFilters, sourceHostNames } from '../../domain/source.ts';
 import type { ApiDeps } from '../deps.ts';
 import { pageOf, pageQuery, toPage } from '../page.ts';
 import { idParam, json, newRoutes, route } from '../route.ts';
@@ -18,6 +21,14 @@ const changeSchema = z.intersection(
   z.object({ ref: z.string(), refType: z.enum(['branch', 'tag']), commit: z.string().nullable() }),
   outcomeSchema,
 );
+const namedRunSchema = z.object({
+  id: z.string(),
+  chain: z.string().nullable().openapi({ description: 'null: a build outside a chain, which has no Record.' }),
+  number: z.int(),
+  build: z.string().nullable(),
+  status: z.enum(runStatuses),
+  result: z.enum(runResults).nullable(),
+});
 const eventSchema = z
   .object({
     id: z.string(),
@@ -29,6 +40,11 @@ const eventSchema = z
     changes: z
       .array(changeSchema)
       .openapi({ description: 'Each ref the delivery told of, with what became of it; empty while pending.' }),
+    runs: z
+      .array(namedRunSchema)
+      .openapi({
+        description: 'The runs and builds its outcomes name, as they stand now; those deleted since are left out.',
+      }),
     receivedAt: timeSchema,
     handledAt: timeSchema.nullable(),
   })
@@ -50,6 +66,16 @@ const example = {
       runs: ['019ab2c4-7d10-7c3e-9c11-2f1e0a9b8c7d'],
     },
   ],
+  runs: [
+    {
+      id: '019ab2c4-7d10-7c3e-9c11-2f1e0a9b8c7d',
+      chain: 'web',
+      number: 42,
+      build: '019ab2c4-7d12-7f0e-8a31-5b7e1c9d2f40',
+      status: 'complete',
+      result: 'success',
+    },
+  ],
   receivedAt: '2026-11-21T12:00:00.000Z',
   handledAt: '2026-11-21T12:00:00.080Z',
 };
@@ -64,7 +90,15 @@ const list = route(
     method: 'get',
     path: '/repositories/{id}/source-events',
     summary: "List the deliveries of a repository's source, each with what became of it",
-    request: { params: idParam, query: pageQuery },
+    request: {
+      params: idParam,
+      query: pageQuery.extend({
+        outcome: z
+          .enum(inboxFilters)
+          .optional()
+          .openapi({ description: 'Only deliveries that came to this; `pending`: not looked at yet.' }),
+      }),
+    },
     responses: { 200: json(pageOf(eventSchema), 'Deliveries, newest first.') },
   },
 );
@@ -76,14 +110,29 @@ export function sourceEventRoutes({ db, cursors }: Pick<ApiDeps, 'db' | 'cursors
   return newRoutes('source').openapi(list, async (c) => {
     const { id: repositoryId } = await getRepository(db, c.req.valid('param').id);
     const query = c.req.valid('query');
-    const filters = ['source-events', repositoryId];
-    const rows = await listInbox(db, repositoryId, cursors.read(query, filters));
+    const filters = ['source-events', repositoryId, query.outcome ?? null];
+    const rows = await listInbox(db, { repositoryId, outcome: query.outcome }, cursors.read(query, filters));
+    const named = await listNamedRuns(db, repositoryId, rows.flatMap(runsNamed));
+    const toItem = (row: Row) => toApiEvent(row, named);
     const cursorOf = (row: Row) => cursors.write({ key: '', id: String(row.id) }, filters);
-    return c.json(toPage(c, { rows, limit: query.limit, toItem: toApiEvent, cursorOf }), 200);
+    return c.json(toPage(c, { rows, limit: query.limit, toItem, cursorOf }), 200);
   });
 }
 
-function toApiEvent(row: Row): z.infer<typeof eventSchema> {
+/** The runs its own outcome and those of its changes name, each once. */
+function runsNamed({ outcome, changes }: Row): readonly string[] {
+  const outcomes = [outcomeSchema.nullable().parse(outcome), ...z.array(changeSchema).parse(changes ?? [])];
+  return [
+    ...new Set(
+      outcomes.flatMap((each) => {
+        if (each?.kind === 'runs') return each.runs;
+        return each?.kind === 'duplicate' ? [each.of] : [];
+      }),
+    ),
+  ];
+}
+
+function toApiEvent(row: Row, named: ReadonlyMap<string, NamedRun>): z.infer<typeof eventSchema> {
   return {
     id: String(row.id),
     deliveryId: row.delivery_id,
@@ -92,6 +141,7 @@ function toApiEvent(row: Row): z.infer<typeof eventSchema> {
     state: row.state,
     outcome: outcomeSchema.nullable().parse(row.outcome),
     changes: z.array(changeSchema).parse(row.changes ?? []),
+    runs: runsNamed(row).flatMap((id) => named.get(id) ?? []),
     receivedAt: timeOf(row.received_at),
     handledAt: timeOrNull(row.handled_at),
   };

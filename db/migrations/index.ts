@@ -11,6 +11,8 @@ import * as buildRun from './20261121T103100Z-build-run.ts';
 import * as buildRule from './20261121T105000Z-build-rule.ts';
 import * as buildCache from './20261121T106000Z-build-cache.ts';
 import * as logIndex from './20261121T107000Z-log-index.ts';
+import * as sourceAccountName from './20261121T108000Z-source-account-name.ts';
+import * as automaticStart from './20261121T109000Z-automatic-start.ts';
 
 /** Every migration by its name, in order; a static list survives bundling. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -26,4 +28,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '20261121T105000Z-build-rule': buildRule,
   '20261121T106000Z-build-cache': buildCache,
   '20261121T107000Z-log-index': logIndex,
+  '20261121T108000Z-source-account-name': sourceAccountName,
+  '20261121T109000Z-automatic-start': automaticStart,
 };

@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { sql } from 'kysely';
 import type { PageQuery } from '../../domain/page.ts';
-import type { InboxOutcome, RunSource, SourceChangeOutcome } from '../../domain/source.ts';
+import type { InboxFilter, InboxOutcome, RunSource, SourceChangeOutcome } from '../../domain/source.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import type { InboxRow, NewInbox } from '../tables/source.ts';
 
@@ -193,11 +193,17 @@ export async function countInboxAttempt(db: Database, id: number): Promise<numbe
 }
 
 /** A repository's deliveries, newest first, without bodies. */
-export async function listInbox(db: Database, repositoryId: string, { limit, after }: PageQuery) {
+export async function listInbox(
+  db: Database,
+  { repositoryId, outcome }: { repositoryId: string; outcome?: InboxFilter | undefined },
+  { limit, after }: PageQuery,
+) {
   let query = db
     .selectFrom('inbox')
     .select(['id', 'delivery_id', 'event', 'host', 'state', 'outcome', 'changes', 'received_at', 'handled_at'])
     .where('repository_id', '=', repositoryId);
+  if (outcome === 'pending') query = query.where('state', '=', 'pending');
+  else if (outcome !== undefined) query = query.where(sql<boolean>`outcome ->> 'kind' = ${outcome}`);
   if (after !== undefined) query = query.where('id', '<', Number(after.id));
   return query
     .orderBy('id', 'desc')

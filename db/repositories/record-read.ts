@@ -32,6 +32,33 @@ export async function listRuns(db: Database, filter: RunFilter, { limit, after }
     .execute();
 }
 
+/** A run as the list of source events names it. */
+export interface NamedRun {
+  readonly id: string;
+  /** null: a build outside a chain. */
+  readonly chain: string | null;
+  readonly number: number;
+  readonly build: string | null;
+  readonly status: RunRow['status'];
+  readonly result: RunRow['result'];
+}
+
+/** These runs of a repository by their ids, those outside chains too; what was deleted is left out. */
+export async function listNamedRuns(
+  db: Database,
+  repositoryId: string,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, NamedRun>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('run')
+    .select(['id', 'chain_name as chain', 'number', 'build_id as build', 'status', 'result'])
+    .where('repository_id', '=', repositoryId)
+    .where('id', 'in', ids)
+    .execute();
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
 /** Throws 404 `run.not_found`. */
 export async function getRun(db: Database, id: string): Promise<RunWithPlace & Pick<RunRow, 'input'>> {
   const run = await withPlace(db).select('run.input').where('run.id', '=', id).executeTakeFirst();

@@ -48,6 +48,21 @@ export async function deleteSourceAccount(db: Database, id: string): Promise<voi
   await db.deleteFrom('source_account').where('id', '=', id).execute();
 }
 
+/** How many repositories are bound through each of these accounts; those with none are left out. */
+export async function countBoundRepositories(
+  db: Database,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('source_binding')
+    .select(({ fn }) => ['source_account_id', fn.countAll<number>().as('repositories')])
+    .where('source_account_id', 'in', ids)
+    .groupBy('source_account_id')
+    .execute();
+  return new Map(rows.map(({ source_account_id: id, repositories }) => [id, repositories]));
+}
+
 /** Repositories bound through this account, at most five, as `namespace/name`. */
 export async function listBoundRepositories(db: Database, sourceAccountId: string): Promise<string[]> {
   const rows = await db

@@ -9,6 +9,8 @@ import type { Reason } from '../../domain/errors.ts';
 export interface SourceAccountTable {
   id: string;
   instance_id: string;
+  /** What people call it; null: by its address. */
+  name: Generated<string | null>;
   host: SourceHost;
   base_url: string;
   /** PEM, for hosts behind a private authority. */

@@ -27,10 +27,20 @@ function callback(query: URLSearchParams): Promise<Answer> {
   return world.api.call('GET', `/oauth/callback?${query.toString()}`);
 }
 
+/** The same as a browser, which takes pages: the answer is where the console is opened, never a document of ours. */
+async function browserComesBack(query: object, options: { isLoggedIn?: boolean } = {}): Promise<string> {
+  const search = new URLSearchParams({ ...query }).toString();
+  const headers = { accept: 'text/html,application/xhtml+xml' };
+  const answer = await world.api.call('GET', `/oauth/callback?${search}`, { headers, ...options });
+  return `${answer.status} ${answer.headers.get('location') ?? ''}`;
+}
+
 /** The account the callback led to. */
 async function connected(answer: Answer): Promise<SourceAccess> {
   expect(answer.status).toBe(302);
-  const id = new URL(answer.headers.get('location') ?? '').searchParams.get('sourceAccount') ?? '';
+  const page = new URL(answer.headers.get('location') ?? '');
+  expect([page.pathname, page.searchParams.get('instance')]).toEqual(['/source-accounts', 'hangzhou']);
+  const id = page.searchParams.get('sourceAccount') ?? '';
   const account = await findSourceAccount(world.api.database.db, id);
   if (account === undefined) throw new Error('no account');
   return accessOf(account);
@@ -115,8 +125,36 @@ describe('an authorization', () => {
     expect(other.body).toMatchObject({ errors: [{ code: 'source.source_account_invalid' }] });
   });
 
+  it('leads a browser to the console, which says why it came to nothing', async () => {
+    world = await createSourceWorld('gitlab', { hasApps: true });
+    const stateOf = async () => new URL(await begin('gitlab')).searchParams.get('state') ?? '';
+    const page = (refused: string) => `302 http://127.0.0.1:8080/source-accounts?refused=${refused}`;
+    expect(await browserComesBack({ code: 'code', state: 'x'.repeat(43) })).toBe(page('not_begun'));
+    expect(await browserComesBack({ error: 'access_denied', state: await stateOf() })).toBe(page('denied'));
+    expect(await browserComesBack({ code: 'code', state: await stateOf() }, { isLoggedIn: false })).toBe(
+      page('signed_out'),
+    );
+    world.host.state.fault = { status: 503 };
+    expect(await browserComesBack({ code: 'code', state: await stateOf() })).toBe(page('not_reachable'));
+  });
+
+  it('is offered for the hosts an application is registered with, and their secrets are not told', async () => {
+    world = await createSourceWorld('github', { hasApps: true });
+    const { url: baseUrl, state } = world.host;
+    const { body } = await world.api.call('GET', path);
+    expect(body).toEqual({
+      items: [
+        { host: 'github', baseUrl, flow: 'app' },
+        { host: 'github', baseUrl, flow: 'oauth' },
+      ],
+      nextCursor: null,
+    });
+    expect(JSON.stringify(body)).not.toContain(state.app.clientSecret);
+  });
+
   it('is not to be had where the administrator registered nothing', async () => {
     world = await createSourceWorld('gitea');
+    expect((await world.api.call('GET', path)).body).toEqual({ items: [], nextCursor: null });
     const answer = await world.api.call('POST', path, { body: { host: 'gitea', baseUrl: world.host.url } });
     expect([answer.status, textAt(answer, 'code')]).toEqual([409, 'source.authorization_unavailable']);
     expect(textAt(answer, 'detail')).toContain(world.host.url);
@@ -169,5 +207,6 @@ describe('installing a GitHub App', () => {
     world.host.state.installations.push(7);
     const answer = await install('99');
     expect([answer.status, textAt(answer, 'code')]).toEqual([400, 'source.authorization_refused']);
+    expect(textAt(answer, 'reason')).toBe('not_permitted');
   });
 });

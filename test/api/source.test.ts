@@ -58,9 +58,23 @@ describe('source accounts', () => {
     });
   });
 
+  it('have a name, so that several of one host can be told apart; it stays when left out and goes with null', async () => {
+    const github = { host: 'github', baseUrl: 'https://github.com' };
+    const own = `/v1/source-accounts/${await createSourceAccount(api, 'hangzhou', { ...github, name: ' acme ' })}`;
+    const nameAfter = async (body: object) => (await api.call('PUT', own, { body })).body?.['name'];
+    expect(await nameAfter(github)).toBe('acme');
+    expect(await nameAfter({ ...github, name: 'Acme Inc.' })).toBe('Acme Inc.');
+    expect(await nameAfter({ ...github, name: null })).toBeNull();
+    const long = await api.call('PUT', own, { body: { ...github, name: 'x'.repeat(65) } });
+    expect(long.body).toMatchObject({ errors: [{ pointer: '/name', code: 'source.name_invalid' }] });
+  });
+
   it('stay while a repository is bound through them', async () => {
     const account = await createSourceAccount(api, 'hangzhou');
     await createRepository(api, shop, 'bound', { codeSource: code(account) });
+    expect((await api.call('GET', `/v1/source-accounts/${account}`)).body).toMatchObject({ repositories: 1 });
+    const { body } = await api.call('GET', '/v1/instances/hangzhou/source-accounts?limit=100');
+    expect(body?.['items']).toContainEqual(expect.objectContaining({ id: account, repositories: 1 }));
     const answer = await api.call('DELETE', `/v1/source-accounts/${account}`);
     expect([answer.status, answer.body?.['code']]).toEqual([409, 'source_account.in_use']);
     expect(textAt(answer, 'detail')).toBe(

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startReplicationTasks } from '../../db/repositories/replicate.ts';
+import { textAt } from '../support/api.ts';
 import { createInboxWorld } from '../support/inbox-world.ts';
 import type { InboxWorld } from '../support/inbox-world.ts';
 import { seedBuildRule, seedChain, seedRepository } from '../support/seed.ts';
@@ -170,5 +171,34 @@ describe('source events', () => {
     const next = await world.call('GET', `${path}?limit=1&cursor=${String(first.body?.['nextCursor'])}`);
     expect(next.body).toMatchObject({ items: [{ outcome: { kind: 'runs', runs: [runId] } }], nextCursor: null });
     expect((await world.call('GET', path, { isLoggedIn: false })).status).toBe(401);
+  });
+
+  it('can be narrowed to what came of them, and name the runs and builds that stand behind it', async () => {
+    const { repository, runId, buildId } = await seedRun();
+    await world.push(repository, {});
+    await world.push(repository, { ref: 'refs/heads/other' });
+    const path = `/v1/repositories/${repository.id}/source-events`;
+    const started = await world.call('GET', `${path}?outcome=runs`);
+    const run = { id: runId, chain: 'main', number: 1, build: buildId, status: 'queued', result: null };
+    expect(started.body).toMatchObject({ items: [{ outcome: { kind: 'runs' }, runs: [run] }], nextCursor: null });
+    const again = await world.call('GET', `${path}?outcome=duplicate`);
+    expect(again.body?.['items']).toMatchObject([{ outcome: { kind: 'duplicate', of: runId }, runs: [run] }]);
+    expect((await world.call('GET', `${path}?outcome=pending`)).body).toMatchObject({ items: [] });
+    const page = await world.call('GET', `${path}?limit=1`);
+    const otherList = await world.call(
+      'GET',
+      `${path}?limit=1&outcome=runs&cursor=${String(page.body?.['nextCursor'])}`,
+    );
+    expect(textAt(otherList, 'code')).toBe('cursor.invalid');
+    expect((await world.call('GET', `${path}?outcome=made-up`)).status).toBe(422);
+  });
+
+  it('of builds outside a chain name the build, which has no Record', async () => {
+    const { db, secretBox } = world.deps;
+    const repository = await seedRepository(db, secretBox);
+    await seedBuildRule(db, repository.id, { ref: { type: 'branch', name: 'main' }, imageTags: [{ template: 'v1' }] });
+    await world.push(repository, {});
+    const { body } = await world.call('GET', `/v1/repositories/${repository.id}/source-events`);
+    expect(body?.['items']).toMatchObject([{ runs: [{ chain: null, number: 0, build: expect.any(String) }] }]);
   });
 });
