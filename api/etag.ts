@@ -1,18 +1,21 @@
 import type { Context } from 'hono';
 import { AppError } from '../domain/errors.ts';
 
-/** Sets the strong ETag of a document's version. */
-export function setEtag(c: Context, version: number): void {
-  c.header('etag', etagOf(version));
+/**
+ * Sets the strong ETag of a document's version. `noted` is what the answer tells besides the document itself, which changes without
+ * the document: reading it again sees it, while a change may be made to the version alone.
+ */
+export function setEtag(c: Context, version: number, noted = ''): void {
+  c.header('etag', etagOf(version, noted));
 }
 
 /** Whether the caller holds this version already: the answer is 304 then. */
-export function isUnchanged(c: Context, version: number): boolean {
+export function isUnchanged(c: Context, version: number, noted = ''): boolean {
   return (
     c.req
       .header('if-none-match')
       ?.split(',')
-      .some((tag) => tag.trim().replace(/^W\//, '') === etagOf(version)) ?? false
+      .some((tag) => tag.trim().replace(/^W\//, '') === etagOf(version, noted)) ?? false
   );
 }
 
@@ -32,7 +35,7 @@ export function requireMatch(
       "This change needs the header If-Match with the ETag of the version you read, so that nobody else's change is lost. Read it first.",
     );
   const tags = header.split(',').map((tag) => tag.trim());
-  if (tags.includes('*') || tags.includes(etagOf(version))) return;
+  if (tags.includes('*') || tags.some((tag) => versionOf(tag) === String(version))) return;
   throw new AppError(
     412,
     'request.stale',
@@ -41,6 +44,10 @@ export function requireMatch(
   );
 }
 
-function etagOf(version: number): string {
-  return `"${version}"`;
+function etagOf(version: number, noted: string): string {
+  return `"${version}${noted === '' ? '' : `.${noted}`}"`;
+}
+
+function versionOf(tag: string): string | undefined {
+  return /^"(\d+)(?:\.\w+)?"$/.exec(tag)?.[1];
 }

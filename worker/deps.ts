@@ -69,6 +69,7 @@ export async function createWorkerDeps(config: WorkerConfig, log: Logger): Promi
     db,
     clock,
     timings: config.SLIPWAY_TIMINGS,
+    queueLimit: config.SLIPWAY_WAITING_BUILDS,
     ruleSchedules: schedules,
     outsideRegistry: (url) => createRegistryClient({ endpoint: { url }, dispatcher: egress.dispatcher }),
     keptDays: keptDaysOf(config),

@@ -103,13 +103,24 @@ export const { reconcileSources } = proxyActivities<Pick<Activities, 'reconcileS
   retry: { initialInterval: '5s', backoffCoefficient: 2, maximumAttempts: 3 },
 });
 
-/** Starts by the clock or for a base image: a source host that is away for longer skips this occurrence. */
-export const { startAutomaticBuild } = proxyActivities<Pick<Activities, 'startAutomaticBuild'>>({
+const automaticStart = {
   ...heartbeat,
   taskQueue: taskQueues.source,
   startToCloseTimeout: '1m',
+} as const satisfies ActivityOptions;
+
+/** Starts by the clock: a source host that is away, or a line of builds that is full, for longer skips this occurrence. */
+export const { startAutomaticBuild: startScheduledBuild } = proxyActivities<Pick<Activities, 'startAutomaticBuild'>>({
+  ...automaticStart,
   scheduleToCloseTimeout: '30m',
   retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m' },
+});
+
+/** Starts for a base image: due again in the next round, so one that cannot be made now holds up no other. */
+export const { startAutomaticBuild: startBaseImageBuild } = proxyActivities<Pick<Activities, 'startAutomaticBuild'>>({
+  ...automaticStart,
+  scheduleToCloseTimeout: '3m',
+  retry: { initialInterval: '2s', backoffCoefficient: 2, maximumAttempts: 2 },
 });
 
 /** Done again by the next round five minutes later. */

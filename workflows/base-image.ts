@@ -1,5 +1,5 @@
 import { isCancellation } from '@temporalio/workflow';
-import { readBaseImages, startAutomaticBuild } from './activities.ts';
+import { readBaseImages, startBaseImageBuild } from './activities.ts';
 
 /**
  * Every five minutes: builds anew what was made from a hosted base image that is another one now (docs/product.md, section 7). A
@@ -9,7 +9,7 @@ export async function baseImageWatch(): Promise<{ images: number; started: numbe
   const { images, stale } = await readBaseImages();
   let started = 0;
   for (const { ruleId, ref, sinceMs } of stale) {
-    const outcome = await startAutomaticBuild({ ruleId, ref, cause: 'base_image', sinceMs }).catch((error: unknown) => {
+    const outcome = await startBaseImageBuild({ ruleId, ref, cause: 'base_image', sinceMs }).catch((error: unknown) => {
       if (isCancellation(error)) throw error;
       return { kind: 'failed' } as const;
     });

@@ -18,6 +18,7 @@ import type { ApiDeps } from '../deps.ts';
 import { isUnchanged, requireMatch, setEtag } from '../etag.ts';
 import { pageOf, pageQuery, toPage } from '../page.ts';
 import { requireSource } from '../require-source.ts';
+import { reasonSchema } from '../shapes.ts';
 import { idParam, json, jsonBody, newRoutes, noContent, notModified, route } from '../route.ts';
 
 const buildRuleAnswer = z
@@ -27,6 +28,17 @@ const buildRuleAnswer = z
     ...buildRuleSchema.shape,
     isManualBuildAllowed: z.boolean().openapi({ description: 'Whether the Build button may be pressed.' }),
     manualBuildRefusal: z.string().nullable().openapi({ description: 'Why it may not.' }),
+    lastAutomaticStart: z
+      .object({
+        cause: z.enum(['schedule', 'base_image']),
+        at: z.iso.datetime(),
+        ref: z.string(),
+        outcome: z.enum(['started', 'already', 'not_started']),
+        run: z.string().nullable(),
+        reason: reasonSchema.nullable(),
+      })
+      .nullable()
+      .openapi({ description: 'What became of its last start by the clock or for a base image; null: none yet.' }),
     version: z.int(),
     createdAt: z.iso.datetime(),
   })
@@ -51,6 +63,14 @@ const example = {
   allowPartial: false,
   isManualBuildAllowed: true,
   manualBuildRefusal: null,
+  lastAutomaticStart: {
+    cause: 'schedule',
+    at: '2026-11-21T19:00:00.000Z',
+    ref: 'main',
+    outcome: 'started',
+    run: '019ab2c4-7d10-7c3e-9c11-2f1e0a9b8c7d',
+    reason: null,
+  },
   version: 1,
   createdAt: '2026-11-21T12:00:00.000Z',
 };
@@ -129,8 +149,8 @@ export function buildRuleRoutes(deps: BuildRuleDeps) {
     })
     .openapi(read, async (c) => {
       const rule = await getBuildRule(db, c.req.valid('param').id);
-      setEtag(c, rule.version);
-      return isUnchanged(c, rule.version) ? c.body(null, 304) : c.json(toApiBuildRule(rule), 200);
+      setEtag(c, rule.version, notedOf(rule));
+      return isUnchanged(c, rule.version, notedOf(rule)) ? c.body(null, 304) : c.json(toApiBuildRule(rule), 200);
     })
     .openapi(replace, async (c) => {
       const definition = c.req.valid('json');
@@ -141,7 +161,7 @@ export function buildRuleRoutes(deps: BuildRuleDeps) {
         await checkArchitectures(deps, await getRepository(trx, current.repository_id), definition);
         return updateBuildRule(trx, current.id, definition);
       });
-      setEtag(c, rule.version);
+      setEtag(c, rule.version, notedOf(rule));
       return c.json(toApiBuildRule(rule), 200);
     })
     .openapi(remove, async (c) => {
@@ -181,6 +201,11 @@ function checkArchitectures(
   return requireArchitectures(deps, { region: buildRegion ?? own, architectures, pointer: '/architectures' });
 }
 
+/** Makes the ETag another one when a start was noted. */
+function notedOf({ last_automatic_start: start }: BuildRuleRow): string {
+  return start === null ? '' : Date.parse(start.at).toString(36);
+}
+
 function toApiBuildRule(row: BuildRuleRow): z.infer<typeof buildRuleAnswer> {
   const refusal = manualBuildRefusal(row.definition);
   return {
@@ -190,6 +215,7 @@ function toApiBuildRule(row: BuildRuleRow): z.infer<typeof buildRuleAnswer> {
     enabled: row.enabled,
     isManualBuildAllowed: refusal === undefined,
     manualBuildRefusal: refusal ?? null,
+    lastAutomaticStart: row.last_automatic_start,
     version: row.version,
     createdAt: row.created_at.toISOString(),
   };

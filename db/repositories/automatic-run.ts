@@ -18,6 +18,8 @@ export interface AutomaticStart extends Pick<RunSource, 'ref' | 'commit'> {
   /** What the start is due to; a run of this rule and cause queued since then is it. */
   readonly since: Date;
   readonly timings: RunTimings;
+  /** How many builds of the namespace may wait for a worker. */
+  readonly queueLimit: number;
   readonly at: Date;
 }
 
@@ -28,11 +30,12 @@ export type AutomaticStarted =
   | { readonly kind: 'rule_changed' };
 
 /**
- * Inserts the run once, however often it is asked, and has its workflow started. The ref's commit is not taken note of as seen: a
+ * Inserts the run once, however often it is asked, and has its workflow started. Throws `build.queue_full` where the namespace's
+ * line of builds is full. The ref's commit is not taken note of as seen: a
  * push that other rules wait for, and nobody told of, is found all the same.
  */
 export async function insertAutomaticRun(db: Database, start: AutomaticStart): Promise<AutomaticStarted> {
-  const { repositoryId, ruleId, ref, commit, cause, timings, at } = start;
+  const { repositoryId, ruleId, ref, commit, cause, timings, queueLimit, at } = start;
   return db.transaction().execute(async (trx) => {
     const context = await findRunContext(trx, repositoryId);
     const rule = context?.buildRules.find(({ id }) => id === ruleId);
@@ -45,7 +48,7 @@ export async function insertAutomaticRun(db: Database, start: AutomaticStart): P
     if (before !== undefined) return { kind: 'already', runId: before };
     const orderNo = await advanceSourceRef(trx, { repositoryId, ref, refType });
     const source: RunSource = { ref, refType, commit, message: null, author: null, pushedAt: at.toISOString() };
-    const build = { context, rule, groups, source, cause, actor: null, orderNo, timings, at };
+    const build = { context, rule, groups, source, cause, actor: null, orderNo, timings, queueLimit, at };
     const { kind, run } = await insertSourceRun(trx, build);
     if (kind === 'live') return { kind: 'already', runId: run.id };
     await announceStart(trx, run.id);

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { BuildRuleDefinition } from '../../domain/build.ts';
 import { notFound, quotaExceeded } from '../../domain/errors.ts';
 import { editionQuotas } from '../../domain/instance.ts';
@@ -5,7 +6,7 @@ import type { PageQuery } from '../../domain/page.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import { createdAfter, createdMs } from '../keyset.ts';
 import { newId } from '../new-id.ts';
-import type { BuildRuleRow } from '../tables/build.ts';
+import type { BuildRuleRow, NotedStart } from '../tables/build.ts';
 
 /**
  * Inserts rules of one repository, in their order. Throws 409 `quota.exceeded` when they would be more than the edition allows;
@@ -106,6 +107,19 @@ export async function updateBuildRule(
     .where('id', '=', id)
     .returningAll()
     .executeTakeFirstOrThrow();
+}
+
+/**
+ * Notes on the rule what became of its last automatic start; its version stays. A start told of twice keeps what was noted first
+ * of its run.
+ */
+export async function noteAutomaticStart(db: Database, id: string, start: NotedStart): Promise<void> {
+  await db
+    .updateTable('build_rule')
+    .set({ last_automatic_start: JSON.stringify(start) })
+    .where('id', '=', id)
+    .where(sql<boolean>`(${start.run}::text is null or last_automatic_start ->> 'run' is distinct from ${start.run})`)
+    .execute();
 }
 
 export async function deleteBuildRule(db: Database, id: string): Promise<void> {

@@ -24,7 +24,7 @@ export interface SourceStart {
   readonly orderNo: number;
   readonly timings: RunTimings;
   readonly at: Date;
-  /** How many builds of the namespace may wait for a worker; a start past it is refused. Pushes have none: they wait in the inbox. */
+  /** How many builds of the namespace may wait for a worker; a start past it is refused. Pushes have none: the inbox asks before, and they wait there. */
   readonly queueLimit?: number;
   /** Id of a chain's workflow where the start itself gives one; else the run's own. */
   readonly chainWorkflowId?: (chainId: string) => string;

@@ -13,7 +13,20 @@ export interface BuildRuleTable {
   enabled: boolean;
   /** Grows with every change; the ETag. */
   version: Generated<number>;
+  /** null: it was never started by the clock or for a base image. */
+  last_automatic_start: ColumnType<NotedStart | null, never, string>;
   created_at: ColumnType<Date, Date | undefined, never>;
+}
+
+/** What became of a start by the clock or for a changed base image; `already`: a run of the same commit was live. */
+export interface NotedStart {
+  readonly cause: Extract<RunCause, 'schedule' | 'base_image'>;
+  readonly ref: string;
+  readonly outcome: 'started' | 'already' | 'not_started';
+  readonly run: string | null;
+  /** Why it was not started. */
+  readonly reason: Reason | null;
+  readonly at: string;
 }
 
 /** One execution of a build rule (docs/product.md, section 7). */

@@ -18,6 +18,7 @@ import { seedBuildRule, seedChain, seedRepository } from '../support/seed.ts';
 const secretBox = createSecretBox({ keys: [randomBytes(32)] });
 const at = new Date('2026-11-21T03:00:00Z');
 const commit = 'a'.repeat(40);
+const onMain = { ref: { type: 'branch', name: 'main' }, imageTags: [{ template: 'other' }] };
 const nightly = { cron: '0 3 * * *', timeZone: 'UTC' };
 
 let world: TestDatabase;
@@ -47,6 +48,7 @@ function activities() {
     sourceLogins: storedLogins(async () => ''),
     ruleSchedules,
     timings: defaultTimings,
+    queueLimit: 2,
     clock: () => at,
   });
   return {
@@ -62,6 +64,17 @@ function activities() {
 const runsOf = (ruleId: string) =>
   world.db.selectFrom('run').selectAll().where('build_rule_id', '=', ruleId).orderBy('order_no').execute();
 
+async function notedOn(ruleId: string) {
+  const rule = await world.db
+    .selectFrom('build_rule')
+    .select('last_automatic_start')
+    .where('id', '=', ruleId)
+    .executeTakeFirst();
+  return rule?.last_automatic_start;
+}
+
+const runIdOf = (result: object): unknown => ('runId' in result ? result.runId : undefined);
+
 describe('a build started by the clock', () => {
   test('is a run of what the ref is now, with its cause and its build', async () => {
     const { repository, ruleId } = await newRule();
@@ -76,6 +89,10 @@ describe('a build started by the clock', () => {
     expect(started).toEqual({ kind: 'started', runId: run?.id });
     expect(run).toMatchObject({ cause: 'schedule', actor: null, ref: 'main', commit, number: 1, status: 'queued' });
     expect(run?.build_id).not.toBeNull();
+    expect(await notedOn(ruleId)).toEqual({
+      ...{ cause: 'schedule', ref: 'main', outcome: 'started', run: run?.id, reason: null },
+      at: at.toISOString(),
+    });
   });
 
   test('is started once by an occurrence that is told of twice, and again by the next, whatever the commit', async () => {
@@ -97,6 +114,8 @@ describe('a build started by the clock', () => {
     const { start } = activities();
     const live = await start({ ruleId, cause: 'base_image' });
     expect(await start({ ruleId })).toEqual({ ...live, kind: 'already' });
+    // Told once: the start that made the run stays the one that is noted.
+    expect(await notedOn(ruleId)).toMatchObject({ cause: 'base_image', outcome: 'started', run: runIdOf(live) });
   });
 
   test('is announced to the processes that start workflows', async () => {
@@ -133,8 +152,16 @@ describe('a build started by the clock', () => {
     expect(await start({ ruleId: disabled })).toEqual({ kind: 'rule_changed' });
     refResolve.mockResolvedValueOnce(undefined);
     expect(await start({ ruleId })).toEqual({ kind: 'ref_gone' });
+    expect(await notedOn(ruleId)).toMatchObject({
+      ...{ cause: 'schedule', outcome: 'not_started', run: null },
+      reason: { code: 'source.ref_not_found', text: expect.stringContaining('no branch "main"') },
+    });
     await world.db.deleteFrom('source_binding').where('repository_id', '=', repository.id).execute();
     expect(await start({ ruleId })).toEqual({ kind: 'no_source' });
+    expect(await notedOn(ruleId)).toMatchObject({
+      outcome: 'not_started',
+      reason: { code: 'build_rule.needs_source' },
+    });
     expect(await runsOf(ruleId)).toEqual([]);
   });
 
@@ -143,8 +170,51 @@ describe('a build started by the clock', () => {
     const { start, refResolve } = activities();
     refResolve.mockRejectedValueOnce(new SourceError('source.not_authorized', 'The login is refused.'));
     await expect(start({ ruleId })).rejects.toMatchObject({ nonRetryable: true, type: 'source.not_authorized' });
+    expect(await notedOn(ruleId)).toMatchObject({
+      outcome: 'not_started',
+      reason: { code: 'source.not_authorized', text: 'The login is refused.' },
+    });
     refResolve.mockRejectedValueOnce(new SourceError('source.not_reachable', 'The host is away.'));
     await expect(start({ ruleId })).rejects.toBeInstanceOf(SourceError);
+    expect(await notedOn(ruleId)).toMatchObject({
+      reason: {
+        code: 'source.not_reachable',
+        text: 'The host is away. Slipway tries again for half an hour, then leaves this time out.',
+      },
+    });
+  });
+
+  test('waits, as a push does, while the line of builds of its namespace is full', async () => {
+    const { repository, ruleId } = await newRule();
+    const { start } = activities();
+    const others = [
+      await seedBuildRule(world.db, repository.id, onMain),
+      await seedBuildRule(world.db, repository.id, onMain),
+    ];
+    for (const other of others) expect(await start({ ruleId: other })).toMatchObject({ kind: 'started' });
+    await expect(start({ ruleId })).rejects.toMatchObject({ code: 'build.queue_full' });
+    expect(await runsOf(ruleId)).toEqual([]);
+    expect(await notedOn(ruleId)).toMatchObject({ outcome: 'not_started', reason: { code: 'build.queue_full' } });
+    await expect(start({ ruleId, cause: 'base_image' })).rejects.toMatchObject({ code: 'build.queue_full' });
+    expect(await notedOn(ruleId)).toMatchObject({
+      reason: { text: expect.stringContaining('tries again every five minutes') },
+    });
+
+    await world.db
+      .updateTable('build')
+      .set({ status: 'success', ended_at: at })
+      .where('build_rule_id', '=', others[0] ?? '')
+      .execute();
+    expect(await start({ ruleId })).toMatchObject({ kind: 'started' });
+    expect(await notedOn(ruleId)).toMatchObject({ outcome: 'started', reason: null });
+  });
+
+  test('that fails by a defect of ours says that the log tells why', async () => {
+    const { ruleId } = await newRule();
+    const { start, refResolve } = activities();
+    refResolve.mockRejectedValueOnce(new Error('a defect'));
+    await expect(start({ ruleId })).rejects.toThrow('a defect');
+    expect(await notedOn(ruleId)).toMatchObject({ reason: { code: 'internal' } });
   });
 });
 

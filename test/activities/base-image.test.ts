@@ -106,7 +106,7 @@ async function newWorld({ onBaseImageUpdate = true }: { onBaseImageUpdate?: bool
     async built(digest: string, { from = name, at = new Date('2026-11-21T02:00:00Z') } = {}) {
       const started = await insertAutomaticRun(db, {
         ...{ repositoryId: repository.id, ruleId, ref: 'main', commit: 'a'.repeat(40), cause: 'schedule' },
-        ...{ since: at, timings: defaultTimings, at },
+        ...{ since: at, timings: defaultTimings, queueLimit: 10, at },
       });
       const runId = 'runId' in started ? started.runId : '';
       await end(runId, 'success');
@@ -202,7 +202,7 @@ describe('a base image that changed', () => {
     const since = new Date(stale[0]?.sinceMs ?? 0);
     const started = await insertAutomaticRun(world.db, {
       ...{ repositoryId: here.repository.id, ruleId: here.ruleId, ref: 'main', commit: 'a'.repeat(40) },
-      ...{ cause: 'base_image', since, timings: defaultTimings, at: new Date(since.getTime() + 1) },
+      ...{ cause: 'base_image', since, timings: defaultTimings, queueLimit: 10, at: new Date(since.getTime() + 1) },
     });
     expect((await here.read()).stale).toEqual([]);
     await here.end('runId' in started ? started.runId : '', 'failed');
@@ -236,7 +236,7 @@ describe('a base image that changed', () => {
         ref: 'main',
         commit: 'b'.repeat(40),
       },
-      ...{ cause: 'schedule', since: at, timings: defaultTimings, at },
+      ...{ cause: 'schedule', since: at, timings: defaultTimings, queueLimit: 10, at },
     });
     expect(push.kind).toBe('started');
     expect((await here.read()).stale).toEqual([]);

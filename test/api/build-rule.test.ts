@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { noteAutomaticStart } from '../../db/repositories/build-rule.ts';
 import { create, createTestApi, textAt } from '../support/api.ts';
 import type { TestApi } from '../support/api.ts';
 import {
@@ -159,6 +160,29 @@ describe('build rules', () => {
       body: { code: 'quota.exceeded', quota: 'buildRulesPerRepository', limit: 5, used: 5 },
     });
     await db.updateTable('instance').set({ edition: 'advanced' }).execute();
+  });
+
+  it('tell what became of their last start by the clock: reading again sees it, and it stands in the way of no change', async () => {
+    const made = await create(api, rules(), { ...mainRule, schedule: { cron: '0 3 * * *' } });
+    const id = textAt(made, 'id');
+    expect(made.body).toMatchObject({ lastAutomaticStart: null });
+    const reason = {
+      code: 'source.ref_not_found',
+      params: { ref: 'main' },
+      text: 'The source has no branch "main" now.',
+    };
+    const at = '2026-11-21T03:00:00.000Z';
+    const start = { cause: 'schedule', ref: 'main', outcome: 'not_started', run: null, reason, at } as const;
+    await noteAutomaticStart(api.deps.db, id, start);
+    const path = `/v1/build-rules/${id}`;
+    const told = await api.call('GET', path, { headers: { 'if-none-match': '"1"' } });
+    expect(told).toMatchObject({ status: 200, body: { lastAutomaticStart: start, version: 1 } });
+    const etag = told.headers.get('etag') ?? '';
+    expect((await api.call('GET', path, { headers: { 'if-none-match': etag } })).status).toBe(304);
+    const change = (version: string) => api.call('PUT', path, { body: mainRule, headers: { 'if-match': version } });
+    expect((await change(etag)).body).toMatchObject({ version: 2, lastAutomaticStart: start });
+    expect((await change(etag)).status).toBe(412);
+    expect((await change('"2"')).status).toBe(200);
   });
 
   it('are changed and deleted only by who saw the newest version', async () => {

@@ -72,7 +72,7 @@ describe('a push told of after the clock has built its commit', () => {
     await world.push(repository, { after: a });
     const nightly = await insertAutomaticRun(db, {
       ...{ repositoryId: repository.id, ruleId: repository.ruleId, ref: 'main', commit: b, cause: 'schedule' },
-      ...{ since: world.clock(), timings: defaultTimings, at: world.clock() },
+      ...{ since: world.clock(), timings: defaultTimings, queueLimit: 10, at: world.clock() },
     });
     expect(await tipOf(repository)).toBe(a);
     await world.push(repository, { after: b });
@@ -87,7 +87,7 @@ describe('a push told of after the clock has built its commit', () => {
     const beside = await seedBuildRule(db, other.id, rule('latest'));
     await insertAutomaticRun(db, {
       ...{ repositoryId: other.id, ruleId, ref: 'main', commit: b, cause: 'schedule' },
-      ...{ since: world.clock(), timings: defaultTimings, at: world.clock() },
+      ...{ since: world.clock(), timings: defaultTimings, queueLimit: 10, at: world.clock() },
     });
     await world.push(other, { after: b });
     const runs = await world.runsOf(other);

@@ -17,6 +17,17 @@ beforeAll(async () => {
 });
 afterAll(() => client.connection.close());
 
+test('a build in another region is taken by its workers, and told whose they are', async () => {
+  const fakes = fakeActivities();
+  const input = chainInput();
+  if (input.origin.kind !== 'source') throw new Error('the sample chain builds');
+  const elsewhere = { ...input, origin: { ...input.origin, buildRegion: 'us-east-1' } };
+  const end = await withWorkers(fakes, () => runChain(client, elsewhere), { regions: ['us-east-1'] });
+
+  expect(end.result).toBe('success');
+  expect(fakes.buildImage.mock.calls.map(([{ buildRegion }]) => buildRegion)).toEqual(['us-east-1', 'us-east-1']);
+});
+
 describe('a build of several architectures', () => {
   const failing = permanent('build.step_failed', 'a step failed');
 
