@@ -1,9 +1,8 @@
 import { ApplicationFailure } from '@temporalio/activity';
-import type { Architecture } from '../domain/build.ts';
 import { BuildFailed } from '../domain/build-error.ts';
 import type { Database } from '../db/database.ts';
-import { noteArchitectureFailure } from '../db/repositories/build-progress.ts';
-import { recordChild } from '../db/repositories/record.ts';
+import { noteAttemptFailure } from '../db/repositories/build-attempt.ts';
+import type { BuildAttempt } from '../db/repositories/build-attempt.ts';
 import type { BuildReason } from '../db/tables/build.ts';
 import type { BuildLog } from './build-log.ts';
 
@@ -12,23 +11,10 @@ interface FailureDeps {
   readonly clock: () => Date;
 }
 
-/** One architecture of a build, as the Record knows it. */
-export interface BuildPlace {
-  readonly runId: string;
-  readonly attempt: number;
-  readonly buildId: string;
-  readonly platform: Architecture;
-}
-
-/** The architecture among the children of its step. */
-export function childOf({ runId, attempt, platform }: BuildPlace) {
-  return { runId, attempt, step: 'build', key: platform } as const;
-}
-
 /** Says in log and on the Record why an attempt ended, and throws what Temporal goes by. A cancellation is the workflow's to record. */
 export async function failAttempt(
   deps: FailureDeps,
-  place: BuildPlace,
+  place: BuildAttempt,
   { error, log, signal }: { error: unknown; log: BuildLog; signal: AbortSignal },
 ): Promise<never> {
   if (signal.aborted) {
@@ -46,7 +32,7 @@ export async function failAttempt(
 }
 
 /** Says on the Record why the build waits, and throws what is tried again. */
-export async function waitWith(deps: FailureDeps, place: BuildPlace, error: unknown): Promise<never> {
+export async function waitWith(deps: FailureDeps, place: BuildAttempt, error: unknown): Promise<never> {
   const text = error instanceof Error ? error.message : String(error);
   const reason: BuildReason = {
     code: 'build.interrupted',
@@ -61,13 +47,8 @@ export async function waitWith(deps: FailureDeps, place: BuildPlace, error: unkn
 
 async function noteFailure(
   { db, clock }: FailureDeps,
-  place: BuildPlace,
+  place: BuildAttempt,
   { reason, isPermanent }: { reason: BuildReason; isPermanent: boolean },
 ): Promise<void> {
-  const { buildId, platform } = place;
-  const at = clock();
-  const { fault: _fault, ...childReason } = reason;
-  await noteArchitectureFailure(db, { buildId, platform, reason, endedAt: isPermanent ? at : null });
-  const state = isPermanent ? 'failed' : 'running';
-  await recordChild(db, { ...childOf(place), state, reason: childReason, result: null, at });
+  await noteAttemptFailure(db, place, { reason, isPermanent, at: clock() });
 }

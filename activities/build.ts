@@ -10,12 +10,12 @@ import { imageLimitProblem } from '../domain/build-limits.ts';
 import type { RepositoryRef } from '../domain/chain.ts';
 import { parseManifest } from '../domain/image-manifest.ts';
 import { limits } from '../domain/limits.ts';
-import { noteBaseImages } from '../db/repositories/build-cache.ts';
-import { finishArchitecture, setBuildStage, startArchitecture } from '../db/repositories/build-progress.ts';
+import { beginAttempt, finishAttempt } from '../db/repositories/build-attempt.ts';
+import type { BuildAttempt } from '../db/repositories/build-attempt.ts';
+import { setBuildStage } from '../db/repositories/build-progress.ts';
 import { noteBlobs } from '../db/repositories/push.ts';
-import { recordChild } from '../db/repositories/record.ts';
 import { noteCache, planCache, type CachePlan } from './build-cache.ts';
-import { childOf, failAttempt, waitWith } from './build-failure.ts';
+import { failAttempt, waitWith } from './build-failure.ts';
 import { openActivityLog, withLog, type BuildLog } from './build-log.ts';
 import {
   cloneSource,
@@ -71,24 +71,23 @@ export function createBuildActivities(deps: BuildDeps) {
      * mend, with file and line of the Dockerfile and whose fault it is.
      */
     async buildImage(input: BuildImageInput): Promise<BuiltPlatformImage> {
-      await startPlatform(deps, input);
-      const opened = await openPlatform(deps, input).catch((error: unknown) => failUnopened(deps, input, error));
+      const attempt = await startPlatform(deps, input);
+      const opened = await openPlatform(deps, input).catch((error: unknown) => failUnopened(deps, attempt, error));
       const log = openActivityLog(deps, { ...input, secrets: opened.masked });
       const work = (signal: AbortSignal) =>
-        buildPlatform(deps, input, { ...opened, log, signal }).catch((error: unknown) =>
-          failAttempt(deps, input, { error, log, signal }),
+        buildPlatform(deps, input, { ...opened, attempt, log, signal }).catch((error: unknown) =>
+          failAttempt(deps, attempt, { error, log, signal }),
         );
       return withLog(log, () => heartbeating(work, () => ({ platform: input.platform, line: log.lines })));
     },
   };
 }
 
-async function startPlatform({ db, clock }: BuildDeps, input: BuildImageInput): Promise<void> {
-  const { buildId, platform } = input;
+async function startPlatform({ db, clock }: BuildDeps, input: BuildImageInput): Promise<BuildAttempt> {
+  const { runId, attempt, buildId, platform } = input;
   const at = clock();
   await setBuildStage(db, { buildId, stage: 'prepare', at });
-  await startArchitecture(db, { buildId, platform, at });
-  await recordChild(db, { ...childOf(input), state: 'running', reason: null, result: null, at });
+  return beginAttempt(db, { runId, attempt, buildId, platform }, at);
 }
 
 /** What one attempt may use. */
@@ -104,6 +103,7 @@ interface OpenedPlatform {
 }
 
 interface PlatformWork extends OpenedPlatform {
+  readonly attempt: BuildAttempt;
   readonly log: BuildLog;
   readonly signal: AbortSignal;
 }
@@ -123,17 +123,17 @@ async function openPlatform(deps: BuildDeps, input: BuildImageInput): Promise<Op
 }
 
 /** Nothing was opened, so nothing has to be masked. */
-async function failUnopened(deps: BuildDeps, input: BuildImageInput, error: unknown): Promise<never> {
-  if (!(error instanceof BuildFailed)) return waitWith(deps, input, error);
-  const log = openActivityLog(deps, { ...input, secrets: [] });
+async function failUnopened(deps: BuildDeps, attempt: BuildAttempt, error: unknown): Promise<never> {
+  if (!(error instanceof BuildFailed)) return waitWith(deps, attempt, error);
+  const log = openActivityLog(deps, { ...attempt, secrets: [] });
   const signal = Context.current().cancellationSignal;
-  return withLog(log, () => failAttempt(deps, input, { error, log, signal }));
+  return withLog(log, () => failAttempt(deps, attempt, { error, log, signal }));
 }
 
 async function buildPlatform(deps: BuildDeps, input: BuildImageInput, work: PlatformWork): Promise<BuiltPlatformImage> {
   const { db, clock } = deps;
-  const { buildId, repository, source, platform } = input;
-  const { path, cache, log, signal } = work;
+  const { repository, source, platform } = input;
+  const { attempt, path, cache, log, signal } = work;
   log.say('prepare', `Building ${platform} of ${path} at ${source.commit}`);
   const built = await inWorkspace({ workDir: deps.workDir, name: 'build' }, async (folder) => {
     const contextArchive = join(folder, 'context.tar');
@@ -143,12 +143,15 @@ async function buildPlatform(deps: BuildDeps, input: BuildImageInput, work: Plat
   const { digest, mediaType, sizeBytes, steps, cachedSteps, baseImages } = built;
   const image = { platform, digest, mediaType, sizeBytes };
   await noteImageBlobs(deps, { repository, path, digest, signal });
-  await noteBaseImages(db, { buildId, baseImages });
   await noteCache(deps, input, { plan: cache, steps, cachedSteps, signal });
-  const at = clock();
-  await finishArchitecture(db, { buildId, image, cachedSteps, at });
-  const result = { digest, sizeBytes, steps, cachedSteps };
-  await recordChild(db, { ...childOf(input), state: 'success', reason: null, result, at });
+  const isOurs = await finishAttempt(db, attempt, { image, steps, cachedSteps, baseImages, at: clock() });
+  if (!isOurs) {
+    log.say(
+      'build',
+      'This worker did not answer for a while, and another took the build over: what it made is not used.',
+    );
+    throw new Error(`Attempt ${attempt.number} at ${platform} was overtaken by a newer one.`);
+  }
   return { ...image, cachedSteps };
 }
 

@@ -163,38 +163,41 @@ async function closeBuild(trx: Transaction<Schema>, step: StepRecord): Promise<v
 
 /** Writes a child's state. `running` after a failed attempt keeps the first start and says in `reason` why it waits. */
 export async function recordChild(db: Database, child: ChildRecord): Promise<void> {
+  await db.transaction().execute((trx) => writeChild(trx, child));
+}
+
+/** As `recordChild`, together with what else the caller's transaction writes. */
+export async function writeChild(trx: Transaction<Schema>, child: ChildRecord): Promise<void> {
   const isOpen = child.state === 'waiting' || child.state === 'running';
-  await db.transaction().execute(async (trx) => {
-    const values = {
-      state: child.state,
-      reason: JSON.stringify(child.reason),
-      result: JSON.stringify(child.result ?? null),
-      ended_at: isOpen ? null : child.at,
-    };
-    await trx
-      .insertInto('run_step_child')
-      .values({
-        run_id: child.runId,
-        attempt: child.attempt,
-        step: child.step,
-        key: child.key,
-        started_at: child.state === 'waiting' ? null : child.at,
+  const values = {
+    state: child.state,
+    reason: JSON.stringify(child.reason),
+    result: JSON.stringify(child.result ?? null),
+    ended_at: isOpen ? null : child.at,
+  };
+  await trx
+    .insertInto('run_step_child')
+    .values({
+      run_id: child.runId,
+      attempt: child.attempt,
+      step: child.step,
+      key: child.key,
+      started_at: child.state === 'waiting' ? null : child.at,
+      ...values,
+    })
+    .onConflict((conflict) =>
+      conflict.columns(['run_id', 'attempt', 'step', 'key']).doUpdateSet({
         ...values,
-      })
-      .onConflict((conflict) =>
-        conflict.columns(['run_id', 'attempt', 'step', 'key']).doUpdateSet({
-          ...values,
-          started_at: sql`coalesce(run_step_child.started_at, excluded.started_at)`,
-        }),
-      )
-      .execute();
-    if (child.state === 'running' && child.reason !== null) await countAttempt(trx, child);
-    await recordRunEvent(trx, {
-      runId: child.runId,
-      type: `child.${child.state}`,
-      data: { step: child.step, key: child.key, reason: child.reason },
-      at: child.at,
-    });
+        started_at: sql`coalesce(run_step_child.started_at, excluded.started_at)`,
+      }),
+    )
+    .execute();
+  if (child.state === 'running' && child.reason !== null) await countAttempt(trx, child);
+  await recordRunEvent(trx, {
+    runId: child.runId,
+    type: `child.${child.state}`,
+    data: { step: child.step, key: child.key, reason: child.reason },
+    at: child.at,
   });
 }
 
