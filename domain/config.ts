@@ -145,6 +145,12 @@ export class ConfigInvalid extends Error {
   }
 }
 
+/** Every variable that a role reads. */
+export const configVariables = {
+  api: Object.keys(environmentSchema.shape),
+  worker: Object.keys(workerSchema.shape),
+} as const;
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Reads the configuration of the API. Throws `ConfigInvalid` with every problem. */
@@ -158,7 +164,9 @@ export function readWorkerConfig(env: Environment): WorkerConfig {
 }
 
 function read<Schema extends z.ZodType>(schema: Schema, env: Environment): z.output<Schema> {
-  const parsed = schema.safeParse(env);
+  // What is set to nothing is not set: `NAME=` in a file of settings.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   throw new ConfigInvalid(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
 }

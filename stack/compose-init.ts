@@ -1,5 +1,7 @@
 import { chmod, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { noSourceApps } from '../domain/source-apps.ts';
+import { composeEnv } from './compose-env.ts';
 import { openKeys } from './keys.ts';
 import { rootFolder } from './settings.ts';
 
@@ -8,27 +10,27 @@ import { rootFolder } from './settings.ts';
  * rest in `.env`. What is there already stays.
  */
 async function main(): Promise<void> {
-  const { files, passwords } = await openKeys(join(rootFolder, '.slipway-compose'));
+  const folder = join(rootFolder, '.slipway-compose');
+  const { files, passwords } = await openKeys(folder);
+  const sourceApps = join(folder, 'keys', 'source-apps.json');
+  await writeNew(sourceApps, `${JSON.stringify(noSourceApps)}\n`);
   // Containers run as another user and read them as mounted secrets; the folder above is closed.
-  for (const file of Object.values(files)) await chmod(file, 0o444);
+  for (const file of [...Object.values(files), sourceApps]) await chmod(file, 0o644);
   const env = join(rootFolder, '.env');
-  if (await stat(env).catch(() => undefined)) {
+  if (!(await writeNew(env, composeEnv({ passwords })))) {
     console.log(`${env} is there and stays as it is.`);
     return;
   }
-  const lines = [
-    '# The address under which people, registries and builders reach this machine. A name, neither localhost nor an IP address:',
-    '# containers must reach it too, and Trivy refuses to log in at an address of a private network.',
-    '#SLIPWAY_URL=http://slipway.example:8080',
-    `POSTGRES_PASSWORD=${passwords.postgres}`,
-    `OBJECT_STORE_ACCESS_KEY=${passwords.objectStoreAccessKey}`,
-    `OBJECT_STORE_SECRET_KEY=${passwords.objectStoreSecretKey}`,
-    `REGISTRY_HTTP_SECRET=${passwords.registryHttp}`,
-  ];
-  await writeFile(env, `${lines.join('\n')}\n`, { mode: 0o600 });
   console.log(
     `Wrote ${env}: set SLIPWAY_URL in it, make the image (node stack/image.ts dist/image), then docker compose up -d.`,
   );
+}
+
+/** false where the file is there already, which stays. */
+async function writeNew(file: string, text: string): Promise<boolean> {
+  if (await stat(file).catch(() => undefined)) return false;
+  await writeFile(file, text, { mode: 0o600 });
+  return true;
 }
 
 await main();
