@@ -57,7 +57,7 @@ export async function dispatchDelivery(
   for (const [index, told] of parsed.changes.entries()) {
     const deliveryId = index === 0 ? delivery.delivery_id : `${delivery.delivery_id}.${index}`;
     const standing = standingOf(told, tips);
-    const change = sourceHosts[delivery.host].isBodySigned ? told : asFound(told, standing);
+    const change = changeOf(delivery, { told, standing });
     outcomes.push({
       change,
       outcome: await dispatchChange(trx, {
@@ -87,6 +87,15 @@ async function lockRefs(
   const keyOf = ({ ref, refType }: SourceChange) => `${refType}/${ref}`;
   for (const { ref, refType } of built.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)))
     await lockSourceRef(trx, { repositoryId: context.repository.id, ref, refType });
+}
+
+/** A signed word holds; our own of a missed push may have waited while nobody was here, so what the ref is by now is built. */
+function changeOf(
+  { host, cause }: Pick<PendingDelivery, 'host' | 'cause'>,
+  { told, standing }: { told: SourceChange; standing: Standing },
+): SourceChange {
+  if (cause === 'catch_up') return standing.kind === 'late' ? asFound(told, standing) : told;
+  return sourceHosts[host].isBodySigned ? told : asFound(told, standing);
 }
 
 /** What a host's unsigned word comes to: the ref as it was read, whatever the body says of it. */

@@ -35,7 +35,7 @@ export interface LookUpDeps {
  */
 export async function lookUpDelivery(deps: LookUpDeps, delivery: PendingDelivery): Promise<LookedUpDelivery> {
   const parsed = await parseDelivery(delivery);
-  if (parsed.kind !== 'changes' || delivery.cause === 'catch_up') return { parsed, tips: null };
+  if (parsed.kind !== 'changes') return { parsed, tips: null };
   const { isBodySigned } = sourceHosts[delivery.host];
   const asked = isBodySigned ? await changesToBuild(deps, delivery, parsed.changes) : parsed.changes;
   if (asked.length === 0) return { parsed, tips: null };

@@ -65,6 +65,34 @@ describe('a push nobody told of', () => {
   });
 });
 
+describe('a missed push that waited while nobody was here to handle it', () => {
+  const tip = (commit: string) => new Map([['refs/heads/main', { commit, objectId: commit }]]);
+
+  it('is built as what its ref is by now, once, and the push in between never', async () => {
+    const repository = await newRepository();
+    await found(repository, { commit: a, before: null });
+    world.sourceTips.read.mockResolvedValueOnce(tip(b));
+    await world.dispatchAll();
+    expect(await causesOf(repository)).toEqual([['catch_up', b]]);
+    expect(await tipOf(repository)).toBe(b);
+    await world.push(repository, { after: b });
+    const [run, ...others] = await world.runsOf(repository);
+    expect(others).toEqual([]);
+    expect((await world.outcomesOf(repository)).at(-1)).toEqual({ kind: 'duplicate', of: run?.id });
+  });
+
+  it('starts nothing when its ref is gone by now, and is built as found when its host does not answer', async () => {
+    const [gone, silent] = [await newRepository(), await newRepository()];
+    await found(gone, { commit: a, before: null });
+    world.sourceTips.read.mockResolvedValueOnce(new Map());
+    await world.dispatchAll();
+    expect(await world.outcomesOf(gone)).toEqual([{ kind: 'ignored', reason: 'ref_deleted' }]);
+    await found(silent, { commit: a, before: null });
+    await world.dispatchAll();
+    expect(await causesOf(silent)).toEqual([['catch_up', a]]);
+  });
+});
+
 describe('a push told of after the clock has built its commit', () => {
   it('is a duplicate for that rule, starts the others, and is seen', async () => {
     const { db, secretBox } = world.deps;

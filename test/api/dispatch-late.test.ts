@@ -134,13 +134,13 @@ describe('what a host says of a ref', () => {
     expect(world.sourceTips.read).not.toHaveBeenCalled();
   });
 
-  it('was just read for a missed push, which is built with its own cause', async () => {
+  it('is asked for a missed push too, which is built with its own cause', async () => {
     const repository = await seedChained(null);
     const missed = { repositoryId: repository.id, hookId: repository.hookId, ref: 'main', refType: 'branch' as const };
     await insertCatchUp(world.deps.db, { ...missed, commit: sha('b'), before: null, orderNo: 0 });
     await world.dispatchAll();
     expect(await world.runsOf(repository)).toMatchObject([{ cause: 'catch_up', commit: sha('b') }]);
-    expect(world.sourceTips.read).not.toHaveBeenCalled();
+    expect(world.sourceTips.read).toHaveBeenCalledTimes(1);
   });
 });
 
