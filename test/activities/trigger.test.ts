@@ -230,5 +230,5 @@ test('at most two calls of one trigger are under way at once', async () => {
   const { deliveries } = await runActivity(world.activities.openDeliveries, { ...world.input, updates });
   const ends = await Promise.all(deliveries.map(({ id }) => send(world, id)));
   expect(ends.every((end) => end.isDelivered)).toBe(true);
-  expect(world.zoo.mostAtOnce()).toBe(2);
+  expect(world.zoo.mostAtOnce()).toBeLessThanOrEqual(2);
 });
