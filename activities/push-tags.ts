@@ -1,8 +1,8 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { lateOrderNo } from '../domain/chain.ts';
 import type { RepositoryRef } from '../domain/chain.ts';
-import { isNotFound } from '../domain/registry-error.ts';
 import type { Database } from '../db/database.ts';
+import { listNeededDigests } from '../db/repositories/held-image.ts';
 import {
   findTagPointer,
   getTagPointer,
@@ -10,15 +10,7 @@ import {
   isDigestTagged,
   moveTagPointer,
 } from '../db/repositories/push.ts';
-import type { RegistryClient } from './drivers/registry.ts';
-
-/** A repository at its registry, for one activity. */
-export interface Place {
-  readonly client: RegistryClient;
-  /** `namespace/repository`. */
-  readonly path: string;
-  readonly signal: AbortSignal;
-}
+import { partsUnder, readTags, type Place } from './image-parts.ts';
 
 export interface MoveTagsInput {
   readonly runId: string;
@@ -28,6 +20,14 @@ export interface MoveTagsInput {
   readonly tags: readonly string[];
   readonly digest: string;
   readonly platforms: readonly string[];
+}
+
+export interface DeleteImageInput {
+  readonly runId: string;
+  readonly attempt: number;
+  readonly repository: RepositoryRef;
+  readonly digest: string;
+  readonly tags: readonly string[];
 }
 
 /** `fenced`: built, not moved, as a newer run holds the tag. */
@@ -48,8 +48,6 @@ interface TagDeps {
   readonly clock: () => Date;
 }
 
-/** Requests of one deletion that run at once. */
-const headsAtOnce = 8;
 const mutableTag = 'latest';
 
 /** Moves one tag through the fence, then has the registry agree with its row. */
@@ -101,40 +99,38 @@ async function settleTag(
   }
 }
 
-/** Takes `tags` off the digest where they are on it, and the digest away unless another tag holds it. */
+/**
+ * Takes `tags` off the digest where they are on it, and the digest away unless something else of the repository holds it, with those
+ * manifests beneath it that nothing else needs: they could be pulled by digest. The image itself goes last, so that a lost attempt
+ * is made again.
+ */
 export async function deleteTagged(
   { db }: Pick<TagDeps, 'db'>,
-  {
-    at: { client, path, signal },
-    repository,
-    digest,
-    tags,
-  }: { at: Place; repository: RepositoryRef; digest: string; tags: readonly string[] },
+  { at, runId, repository, digest, tags }: Omit<DeleteImageInput, 'attempt'> & { at: Place },
 ): Promise<{ deletedTags: readonly string[]; isDigestDeleted: boolean }> {
-  const onDigest = await tagsOn({ client, path, signal }, digest);
-  const deletedTags = onDigest.filter((tag) => tags.includes(tag));
+  const { client, path, signal } = at;
+  const tagged = await readTags(at);
+  const onDigest = tagged.filter((each) => each.digest === digest);
+  const deletedTags = onDigest.map(({ tag }) => tag).filter((tag) => tags.includes(tag));
+  const others = await partsUnder(
+    at,
+    tagged.filter((each) => each.digest !== digest),
+  );
   const isHeld =
     onDigest.length > deletedTags.length ||
+    others.has(digest) ||
     (await isDigestTagged(db, { repositoryId: repository.id, digest, besides: tags }));
-  if (!isHeld) {
-    // Takes its tags along.
-    await client.manifestDelete(path, digest, { signal });
-    return { deletedTags, isDigestDeleted: true };
+  if (isHeld) {
+    for (const tag of deletedTags) await client.tagDelete(path, tag, { signal });
+    return { deletedTags, isDigestDeleted: false };
   }
-  for (const tag of deletedTags) await client.tagDelete(path, tag, { signal });
-  return { deletedTags, isDigestDeleted: false };
-}
-
-async function tagsOn({ client, path, signal }: Place, digest: string): Promise<readonly string[]> {
-  const tags = await client.tagList(path, { signal }).catch((error: unknown) => {
-    if (isNotFound(error)) return [];
-    throw error;
-  });
-  const found: string[] = [];
-  for (let from = 0; from < tags.length; from += headsAtOnce) {
-    const some = tags.slice(from, from + headsAtOnce);
-    const heads = await Promise.all(some.map((tag) => client.manifestHead(path, tag, { signal })));
-    found.push(...some.filter((_, index) => heads[index]?.digest === digest));
-  }
-  return found;
+  const head = await client.manifestHead(path, digest, { signal });
+  const parts = head === undefined ? [] : [...(await partsUnder(at, [head]))];
+  const needed = await listNeededDigests(db, { repositoryId: repository.id, runId, image: digest, digests: parts });
+  const isKept = (part: string): boolean =>
+    others.has(part) || needed.has(part) || tagged.some((each) => each.digest === part);
+  for (const part of parts.filter((each) => !isKept(each))) await client.manifestDelete(path, part, { signal });
+  // Takes its tags along.
+  await client.manifestDelete(path, digest, { signal });
+  return { deletedTags, isDigestDeleted: true };
 }

@@ -11,18 +11,19 @@ import { failArchitectures, setBuildDigest, setBuildStage } from '../db/reposito
 import { deleteTagPointers, noteRunTags } from '../db/repositories/push.ts';
 import type { Registries } from './drivers/registries.ts';
 import { heartbeating } from './heartbeat.ts';
+import type { Place } from './image-parts.ts';
 import { listPlatforms } from './image-platforms.ts';
 import {
   deleteTagged,
   moveTag,
+  type DeleteImageInput,
   type Fenced,
   type Moved,
   type MovedTags,
   type MoveTagsInput,
-  type Place,
 } from './push-tags.ts';
 
-export type { MovedTags, MoveTagsInput } from './push-tags.ts';
+export type { DeleteImageInput, MovedTags, MoveTagsInput } from './push-tags.ts';
 
 export interface PushDeps {
   readonly db: Database;
@@ -44,14 +45,6 @@ export interface AssembleIndexInput {
   readonly images: readonly PlatformImage[];
   /** Architectures that were to be in it and failed. */
   readonly failed: readonly { readonly platform: string; readonly reason: Reason }[];
-}
-
-export interface DeleteImageInput {
-  readonly runId: string;
-  readonly attempt: number;
-  readonly repository: RepositoryRef;
-  readonly digest: string;
-  readonly tags: readonly string[];
 }
 
 /**
@@ -90,14 +83,14 @@ export function createPushActivities(deps: PushDeps) {
       return { moved, fenced };
     },
 
-    /** Takes the tags off the image, and the image away unless another tag holds it. What is gone already is fine. */
-    async deleteImage({
-      repository,
-      digest,
-      tags,
-    }: DeleteImageInput): Promise<{ deletedTags: readonly string[]; isDigestDeleted: boolean }> {
+    /**
+     * Takes the tags off the image, and the image with its architectures away unless another tag or image holds them. What is gone
+     * already is fine.
+     */
+    async deleteImage(input: DeleteImageInput): Promise<{ deletedTags: readonly string[]; isDigestDeleted: boolean }> {
+      const { repository, digest, tags } = input;
       const ends = await atRegistry(deps, repository, ['pull', 'push', 'delete'], (at) =>
-        deleteTagged(deps, { at, repository, digest, tags }),
+        deleteTagged(deps, { ...input, at }),
       );
       await deleteTagPointers(deps.db, { repositoryId: repository.id, tags, digest });
       return ends;

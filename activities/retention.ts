@@ -3,7 +3,6 @@ import { deleteExpiredStatuses } from '../db/repositories/commit-status.ts';
 import { deleteSegments, listExpiredSegments } from '../db/repositories/log.ts';
 import {
   deleteExpiredDeliveries,
-  deleteExpiredRuns,
   deleteExpiredScans,
   dropInboxBodies,
   forgetReport,
@@ -12,6 +11,8 @@ import {
 import { limits } from '../domain/limits.ts';
 import type { KeptDays } from '../domain/retention.ts';
 import { removeUnusedCaches } from './build-cache.ts';
+import { removeRuns } from './held-image.ts';
+import type { RemovedRuns } from './held-image.ts';
 import type { ObjectStore } from './drivers/object-store.ts';
 import type { Registries } from './drivers/registries.ts';
 import { heartbeating } from './heartbeat.ts';
@@ -31,12 +32,11 @@ export interface RetentionInput {
 }
 
 /** What was removed. */
-export interface Removed {
+export interface Removed extends RemovedRuns {
   readonly logSegments: number;
   readonly reports: number;
   readonly deliveries: number;
   readonly bodies: number;
-  readonly runs: number;
   readonly scans: number;
   readonly contexts: number;
   readonly commitStatuses: number;
@@ -50,7 +50,7 @@ const dayMs = 24 * 3_600_000;
 
 /**
  * Removes what is over (docs/product.md, sections 12 and 15): objects before the rows that name them, in batches, so that a lost
- * attempt goes on where it was. Nothing that has not ended is touched.
+ * attempt goes on where it was; images before the Records that name them. Nothing that has not ended is touched.
  */
 async function removeExpired(deps: RetentionDeps, { atMs }: RetentionInput): Promise<Removed> {
   const { db, keptDays } = deps;
@@ -60,7 +60,7 @@ async function removeExpired(deps: RetentionDeps, { atMs }: RetentionInput): Pro
     reports: await untilNone(signal, () => removeReports(deps, daysAgo(keptDays.logs), signal)),
     deliveries: await untilNone(signal, () => deleteExpiredDeliveries(db, daysAgo(keptDays.deliveries))),
     bodies: await untilNone(signal, () => dropInboxBodies(db, daysAgo(keptDays.deliveries))),
-    runs: await untilNone(signal, () => deleteExpiredRuns(db, daysAgo(keptDays.records))),
+    ...(await removeRuns(deps, daysAgo(keptDays.records), signal)),
     scans: await untilNone(signal, () => deleteExpiredScans(db, daysAgo(keptDays.records))),
     contexts: await removeContexts(deps, daysAgo(limits.contextsKeptDays), signal),
     commitStatuses: await untilNone(signal, () => deleteExpiredStatuses(db, daysAgo(keptDays.records))),

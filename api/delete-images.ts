@@ -1,5 +1,6 @@
 import { RegistryError } from '../domain/registry-error.ts';
 import { AppError } from '../domain/errors.ts';
+import { isIndexMediaType, parseManifest } from '../domain/image-manifest.ts';
 import type { DoomedRepository } from '../db/repositories/repository.ts';
 import type { RegistryClient } from '../activities/drivers/registry.ts';
 import type { ApiDeps } from './deps.ts';
@@ -39,9 +40,19 @@ async function deleteAll(
   const tagged: string[] = [];
   for (const tag of await tagsOf(client, path, signal)) {
     const head = await client.manifestHead(path, tag, { signal });
-    if (head !== undefined) tagged.push(head.digest);
+    if (head === undefined) continue;
+    tagged.push(...(isIndexMediaType(head.mediaType) ? await partsOf(client, { path, tag, signal }) : []), head.digest);
   }
   for (const digest of new Set([...tagged, ...digests])) await client.manifestDelete(path, digest, { signal });
+}
+
+/** The images of an index: they could be pulled by digest from a repository made anew under this name. */
+async function partsOf(
+  client: RegistryClient,
+  { path, tag, signal }: { path: string; tag: string; signal: AbortSignal },
+): Promise<readonly string[]> {
+  const manifest = parseManifest(await client.manifestGet(path, tag, { signal }));
+  return manifest.kind === 'index' ? manifest.manifests.map(({ digest }) => digest) : [];
 }
 
 /** A repository nothing was ever pushed to is unknown to its registry. */

@@ -12,6 +12,10 @@ export const manifestMediaTypes = {
 const indexTypes: readonly string[] = [manifestMediaTypes.ociIndex, manifestMediaTypes.dockerList];
 const imageTypes: readonly string[] = [manifestMediaTypes.ociManifest, manifestMediaTypes.dockerManifest];
 
+export function isIndexMediaType(mediaType: string): boolean {
+  return indexTypes.includes(mediaType);
+}
+
 export function isManifestMediaType(mediaType: string): boolean {
   return indexTypes.includes(mediaType) || imageTypes.includes(mediaType);
 }
@@ -63,7 +67,7 @@ export function parseManifest({ mediaType, bytes }: { mediaType: string; bytes: 
   if (!isManifestMediaType(mediaType)) {
     throw new ManifestRefused(`"${mediaType}" is not a manifest type we carry; OCI and Docker schema 2 are.`);
   }
-  const isIndex = indexTypes.includes(mediaType);
+  const isIndex = isIndexMediaType(mediaType);
   const body = parseJson(bytes);
   refuseAmbiguous(body, { mediaType, isIndex });
   if (isIndex) return { kind: 'index', ...readAs(indexSchema, body) };

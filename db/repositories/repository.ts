@@ -152,13 +152,15 @@ export async function listDoomedRepositories(
     .selectFrom('repository')
     .innerJoin('namespace', 'namespace.id', 'repository.namespace_id')
     .innerJoin('instance', 'instance.id', 'namespace.instance_id')
-    .leftJoin('run', (join) => join.onRef('run.repository_id', '=', 'repository.id').on('run.digest', 'is not', null))
     .select(['instance.name as instance', 'namespace.name as namespace', 'repository.name', 'repository.id'])
     .select(
-      sql<string[]>`coalesce(array_agg(distinct run.digest) filter (where run.digest is not null), '{}')`.as('digests'),
+      sql<string[]>`array(
+        select digest from run where run.repository_id = repository.id and digest is not null union
+        select digest from build where build.repository_id = repository.id and digest is not null union
+        select parts.digest from build_architecture parts join build on build.id = parts.build_id
+          where build.repository_id = repository.id and parts.digest is not null)`.as('digests'),
     )
     .where('id' in scope ? 'repository.id' : 'namespace.id', '=', 'id' in scope ? scope.id : scope.namespaceId)
-    .groupBy(['instance.name', 'namespace.name', 'repository.name', 'repository.id'])
     .execute();
   return rows.flatMap(({ id, instance, namespace, name, digests }) => [
     { instance, path: `${namespace}/${name}`, digests },

@@ -71,53 +71,6 @@ export async function dropInboxBodies(db: Database, { before, limit }: Batch): P
   return Number(numUpdatedRows);
 }
 
-/**
- * Deletes runs that have ended, with their builds, steps, events, scans, tasks and deliveries; answers how many. One whose logs or
- * reports still stand as objects stays until those are gone, since nothing else names them.
- */
-export async function deleteExpiredRuns(db: Database, { before, limit }: Batch): Promise<number> {
-  const { numDeletedRows } = await db
-    .deleteFrom('run')
-    .where('id', 'in', (eb) =>
-      eb
-        .selectFrom('run')
-        .select('run.id')
-        .where('run.ended_at', '<', before)
-        .where((eb) =>
-          eb.not(
-            eb.exists(
-              eb
-                .selectFrom('log_segment')
-                .innerJoin('build', 'build.id', 'log_segment.build_id')
-                .select('build.id')
-                .whereRef('build.run_id', '=', 'run.id'),
-            ),
-          ),
-        )
-        .where((eb) =>
-          eb.not(
-            eb.exists(
-              eb
-                .selectFrom('scan_report')
-                .innerJoin('scan', 'scan.id', 'scan_report.scan_id')
-                .select('scan.id')
-                .whereRef('scan.run_id', '=', 'run.id')
-                .where((report) =>
-                  report.or([
-                    report('scan_report.report_key', 'is not', null),
-                    report('scan_report.sbom_key', 'is not', null),
-                  ]),
-                ),
-            ),
-          ),
-        )
-        .orderBy('run.ended_at')
-        .limit(limit),
-    )
-    .executeTakeFirst();
-  return Number(numDeletedRows);
-}
-
 /** Deletes scans of no run, made by hand, whose reports are gone; answers how many. */
 export async function deleteExpiredScans(db: Database, { before, limit }: Batch): Promise<number> {
   const { numDeletedRows } = await db

@@ -4,6 +4,7 @@ import { startArchitecture } from '../../db/repositories/build-progress.ts';
 import { recordChild } from '../../db/repositories/record.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { indexType, manifestType, newPushWorld, type PushWorld } from '../support/push-world.ts';
+import { seedBuild } from '../support/seed-build.ts';
 import { runActivity } from '../support/run-activity.ts';
 
 let database: TestDatabase;
@@ -181,6 +182,60 @@ describe('deleting an image', () => {
     expect(await remove(world, older.digest, ['v1'])).toEqual({ deletedTags: [], isDigestDeleted: true });
     expect(world.tags.get('v1')).toBe(newer.digest);
     expect(await world.pointer('v1')).toMatchObject({ digest: newer.digest });
+  });
+
+  /** An index over these images, of two architectures. */
+  function addIndex({ registry, path }: PushWorld, images: readonly PlatformImage[], ...tags: string[]): string {
+    const manifests = images.map(({ digest, mediaType, sizeBytes: size }) => ({ mediaType, digest, size }));
+    return registry.addManifest(path, { schemaVersion: 2, mediaType: indexType, manifests }, ...tags).digest;
+  }
+  const stands = ({ registry, path }: PushWorld, digest: string) => registry.repository(path).manifests.has(digest);
+
+  test('the architectures of an index go with it: nobody pulls them by digest', async () => {
+    const world = await newPushWorld(database.db);
+    const parts = [world.addImage('a'), world.addImage('b')];
+    const digest = addIndex(world, parts);
+    expect(await remove(world, digest, [])).toEqual({ deletedTags: [], isDigestDeleted: true });
+    expect([digest, ...parts.map((part) => part.digest)].filter((each) => stands(world, each))).toEqual([]);
+  });
+
+  test('an architecture stays that another tag or image needs, or another Record', async () => {
+    const world = await newPushWorld(database.db);
+    const [own, shared, tagged, named] = ['own', 'shared', 'tagged', 'named'].map((mark) => world.addImage(mark));
+    if (own === undefined || shared === undefined || tagged === undefined || named === undefined) throw new Error();
+    const digest = addIndex(world, [own, shared, tagged, named]);
+    addIndex(world, [shared], 'other');
+    world.tags.set('alone', tagged.digest);
+    const { buildId: other } = await seedBuild(database.db, {
+      repositoryId: world.build.repository.id,
+      commit: 'e'.repeat(40),
+    });
+    await startArchitecture(database.db, { buildId: other, platform: 'linux/amd64', at: new Date() });
+    await database.db
+      .updateTable('build_architecture')
+      .set({ digest: named.digest })
+      .where('build_id', '=', other)
+      .execute();
+    await remove(world, digest, []);
+    expect([digest, own.digest].filter((each) => stands(world, each))).toEqual([]);
+    expect([shared, tagged, named].map((part) => stands(world, part.digest))).toEqual([true, true, true]);
+  });
+
+  test('an image that is an architecture of another tag stays', async () => {
+    const world = await newPushWorld(database.db);
+    const image = world.addImage('one');
+    addIndex(world, [image], 'other');
+    expect(await remove(world, image.digest, [])).toEqual({ deletedTags: [], isDigestDeleted: false });
+    expect(stands(world, image.digest)).toBe(true);
+  });
+
+  test('an attempt lost between the architectures and their index is made again', async () => {
+    const world = await newPushWorld(database.db);
+    const parts = [world.addImage('a'), world.addImage('b')];
+    const digest = addIndex(world, parts);
+    world.registry.repository(world.path).manifests.delete(parts[0]?.digest ?? '');
+    await remove(world, digest, []);
+    expect([digest, ...parts.map((part) => part.digest)].filter((each) => stands(world, each))).toEqual([]);
   });
 
   test('what is gone already is fine', async () => {

@@ -49,6 +49,7 @@ const nothing = {
   deliveries: 0,
   bodies: 0,
   runs: 0,
+  heldRuns: 0,
   scans: 0,
   contexts: 0,
   commitStatuses: 0,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { SourceError } from '../../domain/source-error.ts';
+import { registryClient, scriptedRegistry } from '../support/registry-client.ts';
 import { create, createTestApi, textAt } from '../support/api.ts';
 import type { TestApi } from '../support/api.ts';
 import {
@@ -189,6 +190,19 @@ describe('repositories', () => {
     expect(await api.database.db.selectFrom('secret').selectAll().where('id', '=', secret).execute()).toEqual([]);
     const gone = await api.call('GET', `/v1/repositories/${id}`);
     expect(textAt(gone, 'code')).toBe('repository.not_found');
+  });
+
+  it('take their images along, those of single architectures too', async () => {
+    const id = await createRepository(api, shop, 'pushed');
+    const registry = await scriptedRegistry();
+    const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+    const part = registry.addManifest('shop/pushed', { schemaVersion: 2, mediaType, config: {}, layers: [] });
+    const index = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [part] };
+    registry.addManifest('shop/pushed', index, 'v1');
+    const client = registryClient(registry.url);
+    vi.mocked(api.deps.registries.client).mockResolvedValueOnce(client);
+    expect((await api.call('DELETE', `/v1/repositories/${id}`)).status).toBe(204);
+    expect(registry.repository('shop/pushed').manifests.size).toBe(0);
   });
 
   it('stay while a replication rule names them', async () => {

@@ -184,6 +184,7 @@ export function fakeActivities() {
         deliveries: 0,
         bodies: 0,
         runs: 0,
+        heldRuns: 0,
         scans: 0,
         contexts: 0,
         commitStatuses: 0,

@@ -18,16 +18,17 @@ export interface SeededBuild {
   readonly secretBox: SecretBox;
 }
 
-/** Inserts the build; `rule` holds what a user would write beside a branch and one tag. */
+/** Inserts the build, in a repository of its own where none is named; `rule` holds what a user would write beside a branch and one tag. */
 export async function seedBuild(
   db: Database,
   {
     rule: fields = {},
     commit = 'd4ef3dc3b77a011a5779eec7efdd45f1ccab0a01',
-  }: { rule?: Readonly<Record<string, unknown>>; commit?: string } = {},
+    repositoryId,
+  }: { rule?: Readonly<Record<string, unknown>>; commit?: string; repositoryId?: string } = {},
 ): Promise<SeededBuild> {
   const secretBox = createSecretBox({ keys: [randomBytes(32)] });
-  const { id } = await seedRepository(db, secretBox);
+  const id = repositoryId ?? (await seedRepository(db, secretBox)).id;
   const context = await findRunContext(db, id);
   if (context === undefined) throw new Error('The seeded repository is not there.');
   const { repository } = context;
