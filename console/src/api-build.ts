@@ -24,10 +24,6 @@ export interface BuildSettings {
   readonly buildRegion: string | null;
   readonly noCache: boolean;
 }
-export interface SourceBinding {
-  readonly cloneUrl: string;
-  readonly issue: Reason | null;
-}
 
 /** A build rule with what may be done with it. */
 export interface BuildRule extends BuildRuleDefinition {
@@ -85,10 +81,6 @@ export async function changeBuildSettings(repository: Repository, buildSettings:
   const { id, type, tagImmutability, summary, description } = repository;
   const body = { type, tagImmutability, summary, description, buildSettings };
   await send(path(id), { method: 'PUT', body });
-}
-
-export function fetchBinding(repository: string, signal?: AbortSignal): Promise<SourceBinding> {
-  return get(`${path(repository)}/source-binding`, signal);
 }
 
 export function listBuildRules(repository: string, signal?: AbortSignal): Promise<Page<BuildRule>> {

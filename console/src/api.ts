@@ -26,17 +26,22 @@ interface Call {
   /** The version the change is made to. */
   readonly ifMatch?: number;
   readonly signal?: AbortSignal | undefined;
+  /** For what takes longer than a read. */
+  readonly timeoutMs?: number;
 }
 
 /** One request; a body makes it JSON. Throws `ApiProblem` for everything but a success. */
-export async function send(path: string, { method = 'GET', body, ifMatch, signal }: Call = {}): Promise<Response> {
+export async function send(
+  path: string,
+  { method = 'GET', body, ifMatch, signal, timeoutMs = readTimeoutMs }: Call = {},
+): Promise<Response> {
   const headers: Record<string, string> = { accept: 'application/json' };
   if (method !== 'GET') {
     headers['x-requested-with'] = 'slipway-console';
     headers['content-type'] = 'application/json';
   }
   if (ifMatch !== undefined) headers['if-match'] = `"${ifMatch}"`;
-  const limit = AbortSignal.timeout(readTimeoutMs);
+  const limit = AbortSignal.timeout(timeoutMs);
   const response = await fetch(path, {
     method,
     headers,

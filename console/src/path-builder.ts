@@ -1,4 +1,5 @@
 import type { RunResult, RunStatus, StepName } from '../../domain/record.ts';
+import type { AuthorizationRefusal, InboxFilter } from '../../domain/source.ts';
 
 /** Filters of the Record list as they stand in its address. */
 export type RecordFilters = {
@@ -12,6 +13,21 @@ export type RecordFilters = {
   readonly cursor?: string;
 };
 
+/** The page of source accounts: whose, and what came of connecting a host in the browser. */
+export type SourceAccountSearch = {
+  readonly instance?: string;
+  readonly cursor?: string;
+  /** The account that was connected. */
+  readonly sourceAccount?: string;
+  readonly refused?: AuthorizationRefusal;
+};
+
+/** The list of a repository's source events. */
+export type SourceEventFilter = {
+  readonly outcome?: InboxFilter;
+  readonly cursor?: string;
+};
+
 /** Every address of the console; nothing else writes one down. */
 export const paths = {
   home: (): string => '/',
@@ -21,6 +37,9 @@ export const paths = {
     `/records/${encodeURIComponent(runId)}${query({ step })}${line === undefined ? '' : `#L${line}`}`,
   repositories: (): string => '/repositories',
   repository: (id: string): string => `/repositories/${encodeURIComponent(id)}`,
+  sourceAccounts: (search: SourceAccountSearch = {}): string => `/source-accounts${query(search)}`,
+  repositorySourceEvents: (id: string, filter: SourceEventFilter = {}): string =>
+    `/repositories/${encodeURIComponent(id)}/source-events${query(filter)}`,
   /** The Build page of a repository; with a build, its log. */
   repositoryBuild: (id: string, build?: string): string =>
     `/repositories/${encodeURIComponent(id)}/build${query({ build })}`,

@@ -4,7 +4,7 @@ import { messages } from './messages/index.ts';
 import { LoginPage } from './pages/login.tsx';
 import { RecordListPage } from './pages/record-list.tsx';
 import { CrashPage, HomePage, NotFoundPage, RootFrame, Shell } from './pages/shell.tsx';
-import type { RecordFilters } from './path-builder.ts';
+import type { RecordFilters, SourceAccountSearch, SourceEventFilter } from './path-builder.ts';
 
 const rootRoute = createRootRoute({
   component: RootFrame,
@@ -77,6 +77,26 @@ const repositoryBuildRoute = createRoute({
   component: lazyRouteComponent(() => import('./pages/repository-build.tsx'), 'RepositoryBuildPage'),
 });
 
+const repositorySourceEventsRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/repositories/$repositoryId/source-events',
+  validateSearch: (search: Search): SourceEventFilter => ({
+    ...texts(search, ['cursor']),
+    ...member('outcome', search['outcome'], messages.source.outcome),
+  }),
+  component: lazyRouteComponent(() => import('./pages/source-event-list.tsx'), 'SourceEventListPage'),
+});
+
+const sourceAccountsRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/source-accounts',
+  validateSearch: (search: Search): SourceAccountSearch => ({
+    ...texts(search, ['instance', 'cursor', 'sourceAccount']),
+    ...member('refused', search['refused'], messages.source.refused),
+  }),
+  component: lazyRouteComponent(() => import('./pages/source-account-list.tsx'), 'SourceAccountListPage'),
+});
+
 const routeTree = rootRoute.addChildren([
   loginRoute,
   shellRoute.addChildren([
@@ -86,6 +106,8 @@ const routeTree = rootRoute.addChildren([
     repositoriesRoute,
     repositoryRoute,
     repositoryBuildRoute,
+    repositorySourceEventsRoute,
+    sourceAccountsRoute,
   ]),
 ]);
 
@@ -94,6 +116,8 @@ export function createConsoleRouter() {
   return createRouter({
     routeTree,
     defaultPreload: 'intent',
+    // What a page does not know, or not with this value, is dropped.
+    search: { strict: true },
     // An address that names a line of a log says itself where to be.
     scrollRestoration: ({ location: { hash } }) => !/^#?L\d/.test(hash),
     // Values of the address are text: `?commit=123` is not a number.

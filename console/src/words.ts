@@ -21,6 +21,12 @@ export function wordProblem(error: unknown, title: string = messages.error.title
   return { title, detail, requestId: problem.requestId ?? null };
 }
 
+/** Why nothing can be offered to pick from; typing is always possible. */
+export function wordUnasked(error: Error): string {
+  const isAway = !(error instanceof ApiProblem) || error.status === 0 || error.status >= 500;
+  return isAway ? messages.source.picker.away : wordProblem(error).detail;
+}
+
 /** The sentence of a reason, empty without one. English is what the API sends. */
 export function wordReason(reason: Reason | null): string {
   return reason?.text ?? '';

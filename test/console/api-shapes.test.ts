@@ -9,6 +9,11 @@ import type { instanceRoutes } from '../../api/routes/instance.ts';
 import type { recordRoutes } from '../../api/routes/record.ts';
 import type { repositoryRoutes } from '../../api/routes/repository.ts';
 import type { scanRoutes } from '../../api/routes/scan.ts';
+import type { sourceAccountRoutes } from '../../api/routes/source-account.ts';
+import type { sourceAuthorizationRoutes } from '../../api/routes/source-authorization.ts';
+import type { sourceBrowseRoutes } from '../../api/routes/source-browse.ts';
+import type { sourceEventRoutes } from '../../api/routes/source-event.ts';
+import type { sourceRoutes } from '../../api/routes/source.ts';
 import type { sessionRoutes } from '../../api/routes/session.ts';
 import type { triggerDeliveryRoutes } from '../../api/routes/trigger-delivery.ts';
 import type { BuildCache } from '../../console/src/api-build-cache.ts';
@@ -27,6 +32,16 @@ import type {
   Session,
   Step,
 } from '../../console/src/api-types.ts';
+import type {
+  Hook,
+  SourceAccount,
+  SourceAccountCheck,
+  SourceAuthorization,
+  SourceBinding,
+  SourceEntry,
+  SourceEvent,
+  SourceRef,
+} from '../../console/src/api-source.ts';
 import type { Build, BuildRule, Repository, RulePreview } from '../../console/src/api-build.ts';
 
 // What the console reads is what the API's own routes answer; only the results of steps, which the API leaves open, are the
@@ -43,6 +58,12 @@ type Scans = ReturnType<typeof hc<ReturnType<typeof scanRoutes>>>;
 type Deliveries = ReturnType<typeof hc<ReturnType<typeof triggerDeliveryRoutes>>>;
 type Instances = ReturnType<typeof hc<ReturnType<typeof instanceRoutes>>>;
 type Sessions = ReturnType<typeof hc<ReturnType<typeof sessionRoutes>>>;
+
+type Accounts = ReturnType<typeof hc<ReturnType<typeof sourceAccountRoutes>>>;
+type Authorizations = ReturnType<typeof hc<ReturnType<typeof sourceAuthorizationRoutes>>>;
+type Bindings = ReturnType<typeof hc<ReturnType<typeof sourceRoutes>>>['repositories'][':id']['source-binding'];
+type Browsing = ReturnType<typeof hc<ReturnType<typeof sourceBrowseRoutes>>>['repositories'][':id']['source-binding'];
+type Events = ReturnType<typeof hc<ReturnType<typeof sourceEventRoutes>>>;
 
 type ApiRun = InferResponseType<Records['runs'][':id']['$get'], 200>;
 type ApiRuns = InferResponseType<Records['runs']['$get'], 200>;
@@ -67,6 +88,24 @@ test('a log, findings, a delivery, an instance and a session have the members th
   expectTypeOf<InferResponseType<Deliveries['deliveries'][':id']['$get'], 200>>().toExtend<Delivery>();
   expectTypeOf<InferResponseType<Instances['instances'][':instance']['$get'], 200>>().toExtend<Instance>();
   expectTypeOf<InferResponseType<Sessions['sessions']['current']['$get'], 200>>().toExtend<Session>();
+});
+
+test('source accounts, bindings, events and what is picked from have the members the console reads', () => {
+  type ByInstance = Accounts['instances'][':instance']['source-accounts'];
+  expectTypeOf<InferResponseType<ByInstance['$get'], 200>>().toExtend<Page<SourceAccount>>();
+  expectTypeOf<
+    InferResponseType<Accounts['source-accounts'][':id']['check']['$post'], 200>
+  >().toExtend<SourceAccountCheck>();
+  type InBrowser = Authorizations['instances'][':instance']['source-accounts']['authorizations'];
+  expectTypeOf<InferResponseType<InBrowser['$get'], 200>>().toExtend<Page<SourceAuthorization>>();
+  expectTypeOf<InferResponseType<InBrowser['$post'], 201>>().toExtend<{ readonly url: string }>();
+  expectTypeOf<InferResponseType<Bindings['$get'], 200>>().toExtend<SourceBinding>();
+  expectTypeOf<InferResponseType<Bindings['rotate-secret']['$post'], 200>>().toExtend<Hook>();
+  expectTypeOf<InferResponseType<Browsing['refs']['$get'], 200>['items'][number]>().toExtend<SourceRef>();
+  expectTypeOf<InferResponseType<Browsing['tree']['$get'], 200>['items'][number]>().toExtend<SourceEntry>();
+  expectTypeOf<InferResponseType<Events['repositories'][':id']['source-events']['$get'], 200>>().toExtend<
+    Page<SourceEvent>
+  >();
 });
 
 test('a build cache has the members the console reads', () => {

@@ -14,12 +14,16 @@ test('every page has one address', () => {
     oddId: paths.record('a/b?c'),
     repositories: paths.repositories(),
     repository: paths.repository('crr-1'),
+    sourceEvents: paths.repositorySourceEvents('crr-1', { outcome: 'ignored' }),
+    sourceAccounts: paths.sourceAccounts(),
+    connected: paths.sourceAccounts({ instance: 'hangzhou', sourceAccount: 'src-1' }),
     build: paths.repositoryBuild('crr-1'),
     buildLog: paths.repositoryBuild('crr-1', '0193'),
   }).toMatchInlineSnapshot(`
     {
       "build": "/repositories/crr-1/build",
       "buildLog": "/repositories/crr-1/build?build=0193",
+      "connected": "/source-accounts?instance=hangzhou&sourceAccount=src-1",
       "filteredRecords": "/records?result=denied&repository=shop%2Fweb&tag=v1&cursor=abc%3D%3D",
       "home": "/",
       "logLine": "/records/0193a5f2-77aa?step=build#L120",
@@ -31,6 +35,8 @@ test('every page has one address', () => {
       "records": "/records",
       "repositories": "/repositories",
       "repository": "/repositories/crr-1",
+      "sourceAccounts": "/source-accounts",
+      "sourceEvents": "/repositories/crr-1/source-events?outcome=ignored",
     }
   `);
 });

@@ -5,12 +5,15 @@ import { expandImageTags } from '../../domain/build-tags.ts';
 import { compileRegexp, isRegexpProblem } from '../../domain/regexp.ts';
 import { at } from './console-fixture-steps.ts';
 import { sendJson, sendProblem } from './console-fixture-http.ts';
+import { answerAccount, answerAccounts, answerSource, createSources } from './console-fixture-source.ts';
+import type { SourceCall, Sources } from './console-fixture-source.ts';
 
 /** The repositories of the stand-in, with rules that can be made and changed. */
 export interface Repositories {
   readonly all: Map<string, Repository>;
   readonly rules: Map<string, BuildRule>;
   readonly builds: readonly Build[];
+  readonly sources: Sources;
 }
 
 const commit = 'd4ef3dc3b77a011a5779eec7efdd45a8c0b2f6e1';
@@ -43,6 +46,7 @@ export function createRepositories(): Repositories {
   ];
   return {
     all: new Map([web, tools].map((each) => [each.id, each])),
+    sources: createSources(),
     rules: new Map(rules.map((rule) => [rule.id, rule])),
     builds: [
       buildOf('build-run-running', { status: 'building', startedAt: at(46), endedAt: null, run: 'run-running' }),
@@ -85,40 +89,28 @@ function buildOf(id: string, part: Partial<Build>): Build {
   };
 }
 
-interface Call {
-  readonly thing: string;
-  readonly id: string;
-  readonly act: string;
-}
-
+/** What stands below `/repositories`, `/build-rules`, `/source-accounts` and `/instances/<id>/source-accounts`. */
 export function answerRepository(
   repositories: Repositories,
   request: IncomingMessage,
   response: ServerResponse,
-  { thing, id, act }: Call,
+  { thing, ...call }: Omit<SourceCall, 'method' | 'body'> & { readonly thing: string },
 ): void {
   let text = '';
   request.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
   request.on('end', () => {
     const body: unknown = text === '' ? {} : JSON.parse(text);
-    const method = request.method ?? 'GET';
-    if (thing === 'repositories') answerOne(repositories, response, { id, act, method, body });
-    else answerRule(repositories, response, { id, act, method, body });
+    const whole = { ...call, body, method: request.method ?? 'GET' };
+    if (thing === 'instances') answerAccounts(repositories.sources, response, whole);
+    else if (thing === 'source-accounts') answerAccount(repositories.sources, response, whole);
+    else if (thing === 'repositories') answerOne(repositories, response, whole);
+    else answerRule(repositories, response, whole);
   });
 }
 
-interface BodyCall {
-  readonly id: string;
-  readonly act: string;
-  readonly method: string;
-  readonly body: unknown;
-}
-
-function answerOne(
-  { all, rules, builds }: Repositories,
-  response: ServerResponse,
-  { id, act, method, body }: BodyCall,
-): void {
+function answerOne(repositories: Repositories, response: ServerResponse, call: SourceCall): void {
+  const { all, rules, builds, sources } = repositories;
+  const { id, act, method, body } = call;
   if (id === '') return sendJson(response, 200, { items: [...all.values()], nextCursor: null });
   const repository = all.get(id);
   if (repository === undefined) {
@@ -129,8 +121,10 @@ function answerOne(
     const cache = { branch: 'main', platform: 'linux/amd64', sizeBytes: 48_300_000, lastUsedAt: at(1_100) };
     return sendJson(response, 200, { items: [{ ...cache, steps: 90, cachedSteps: 71 }], nextCursor: null });
   }
-  if (act === 'source-binding') {
-    return sendJson(response, 200, { cloneUrl: 'https://code.example.test/acme/shop.git', issue: null });
+  if (act.startsWith('source-')) {
+    answerSource(sources, response, call);
+    all.set(id, { ...repository, codeSource: sources.bindings.get(id) ?? null });
+    return undefined;
   }
   if (act === 'build-rules' && method === 'GET') {
     return sendJson(response, 200, { items: [...rules.values()], nextCursor: null });
@@ -142,7 +136,7 @@ function answerOne(
   return sendJson(response, 200, changed);
 }
 
-function answerRule({ rules }: Repositories, response: ServerResponse, { id, act, method, body }: BodyCall): void {
+function answerRule({ rules }: Repositories, response: ServerResponse, { id, act, method, body }: SourceCall): void {
   if (id === 'preview') return answerPreview(response, body);
   if (act === 'builds') return sendJson(response, 202, {});
   if (method === 'PUT') return saveRule(rules, response, { id, body });

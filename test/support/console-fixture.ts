@@ -7,6 +7,7 @@ import { fixtureDelivery, fixtureFindings, fixtureLog, fixtureSteps } from './co
 import { answerFile, openStream, sendJson, sendProblem } from './console-fixture-http.ts';
 import { answerRepository, createRepositories } from './console-fixture-repository.ts';
 import type { Repositories } from './console-fixture-repository.ts';
+import type { Sources } from './console-fixture-source.ts';
 import { fixtureRuns } from './console-fixture-runs.ts';
 import { fixtureEvents, fixtureFence } from './console-fixture-trail.ts';
 
@@ -15,6 +16,8 @@ export interface ConsoleFixture {
   readonly url: string;
   readonly token: string;
   readonly runs: Run[];
+  /** Source accounts, bindings and events, as a test sets them. */
+  readonly sources: Sources;
   /** Requests so far, `METHOD path`. */
   readonly requests: readonly string[];
   /** Tells every stream that this run changed. */
@@ -57,6 +60,7 @@ export async function createConsoleFixture({
     url: `http://127.0.0.1:${address.port}`,
     token,
     runs: state.runs,
+    sources: state.repositories.sources,
     requests: state.requests,
     announce: (run) => {
       state.version += 1;
@@ -131,8 +135,8 @@ function answerApi(state: State, request: IncomingMessage, response: ServerRespo
   const [, thing = '', id = '', ...rest] = path.split('/');
   const act = rest.join('/');
   if (thing === 'runs') return answerRun(state, response, { id, act, method });
-  if (thing === 'repositories' || thing === 'build-rules') {
-    return answerRepository(state.repositories, request, response, { thing, id, act });
+  if (['repositories', 'build-rules', 'source-accounts'].includes(thing) || act.startsWith('source-accounts')) {
+    return answerRepository(state.repositories, request, response, { thing, id, act, query: url.searchParams });
   }
   if (thing === 'builds' && method === 'POST')
     return sendJson(response, 202, { id: 'build-run-running', run: 'run-running' });
@@ -141,12 +145,9 @@ function answerApi(state: State, request: IncomingMessage, response: ServerRespo
   if (thing === 'deliveries')
     return method === 'POST' ? sendJson(response, 202, {}) : sendJson(response, 200, fixtureDelivery(id));
   if (thing === 'instances') {
-    return sendJson(response, 200, {
-      id: 'cri-1',
-      name: id,
-      region: 'cn-hangzhou',
-      registryUrl: 'https://hangzhou-registry.example.test',
-    });
+    const named = { id: 'cri-1', region: 'cn-hangzhou', registryUrl: 'https://hangzhou-registry.example.test' };
+    if (id === '') return sendJson(response, 200, { items: [{ ...named, name: 'hangzhou' }], nextCursor: null });
+    return sendJson(response, 200, { ...named, name: id });
   }
   return sendProblem(response, 404, 'request.not_found', `There is nothing at ${url.pathname}. Check the path.`);
 }

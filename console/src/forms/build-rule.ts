@@ -98,7 +98,8 @@ export function definitionOf(draft: BuildRuleDraft): unknown {
   const exclude = textsOf(draft.exclude);
   return {
     ref: { type: draft.refType, name: draft.refName, match: draft.refMatch },
-    contextDirectory: draft.contextDirectory || '/',
+    // A directory that was picked ends in a slash, so that the next pick goes on inside it.
+    contextDirectory: draft.contextDirectory.replace(/(?<=.)\/+$/, '') || '/',
     dockerfile: draft.dockerfile,
     imageTags: draft.imageTags.map(({ template, buildTime, commitIdLength, timeZone }) => ({
       template: template || null,

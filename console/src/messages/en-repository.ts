@@ -20,10 +20,10 @@ export const enRepository = {
   push: 'Push',
   code: 'Code repository',
   localTitle: 'This repository is not bound to code',
-  localHint: 'Images are pushed to it and never built here. Bound to a code repository, it gets a Build page:',
-  bindCommand:
-    'curl -X PUT -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\\n  -d \'{"sourceAccount": "<source account id>", "codeNamespace": "…", "codeRepository": "…"}\' \\\n  "$SLIPWAY_URL/v1/repositories/<repository id>/source-binding"',
-  sourceIssue: 'The code source could not be read when it was last tried:',
+  localHint:
+    'Images are pushed to it and never built here. Bound to a code repository, it gets a Build page, and pushes to the code build it.',
+  toDetails: 'Bind it on its Details page',
+  sourceEvents: 'Source events',
   settings: {
     title: 'Build settings',
     autoBuild: 'Automatically build images when code changes',
@@ -64,8 +64,10 @@ export const enRepository = {
     match: 'The name is',
     matches: { exact: 'one name', regexp: 'a regular expression' },
     name: 'Branch or tag name',
+    pattern: 'What it matches is shown in the preview.',
     contextDirectory: 'Build context directory',
     dockerfile: 'Dockerfile',
+    dockerfileHint: 'Name, or path inside the context',
     include: 'Build only when these paths change',
     exclude: 'Do not build when only these change',
     pathsHint: 'one pattern a line, such as services/web/**',

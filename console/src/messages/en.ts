@@ -2,6 +2,7 @@ import { enBuildCache } from './en-build-cache.ts';
 import { count } from './en-count.ts';
 import { enLog } from './en-log.ts';
 import { enRepository } from './en-repository.ts';
+import { enSource } from './en-source.ts';
 
 /** Every word of the console in English. Another language is an object of this type: a missing key does not compile. */
 export const en = {
@@ -11,6 +12,7 @@ export const en = {
     skip: 'Skip to content',
     records: 'Records',
     repositories: 'Repositories',
+    sourceAccounts: 'Source accounts',
     signOut: 'Sign out',
     close: 'Close',
     navigation: 'Main',
@@ -174,6 +176,7 @@ export const en = {
   log: enLog,
   buildCache: enBuildCache,
   repository: enRepository,
+  source: enSource,
   scan: {
     verdict: { passed: 'Passed', denied: 'Blocked', error: 'Not scanned' },
     severity: { critical: 'Critical', high: 'High', medium: 'Medium', low: 'Low', unknown: 'Unknown' },

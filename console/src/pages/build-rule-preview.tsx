@@ -1,5 +1,4 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
 import type { ReactNode } from 'react';
 import { ApiProblem } from '../api-problem.ts';
 import { previewBuildRule } from '../api-build.ts';
@@ -7,6 +6,7 @@ import type { RulePreview } from '../api-build.ts';
 import { definitionOf } from '../forms/build-rule.ts';
 import type { BuildRuleDraft } from '../forms/build-rule.ts';
 import { messages } from '../messages/index.ts';
+import { useRested } from '../ui/rested.ts';
 import { wordProblem } from '../words.ts';
 
 /** How long typing must rest before the server is asked. */
@@ -15,14 +15,7 @@ const restMs = 350;
 /** What the rule would take of the real branches and tags, and which image tags come of it (docs/product.md, X-05). */
 export function BuildRulePreview({ repository, draft }: { repository: string; draft: BuildRuleDraft }): ReactNode {
   const words = messages.repository.preview;
-  const rule = useRested(draft);
-  const preview = useQuery({
-    queryKey: ['rule-preview', repository, rule],
-    queryFn: ({ signal }) => previewBuildRule({ rule: definitionOf(rule), repository }, signal),
-    enabled: rule.refName !== '',
-    placeholderData: keepPreviousData,
-    retry: false,
-  });
+  const { rule, preview } = useRulePreview(repository, draft);
   return (
     <section className="preview" aria-label={words.title} aria-busy={preview.isFetching}>
       <h3>{words.title}</h3>
@@ -31,6 +24,19 @@ export function BuildRulePreview({ repository, draft }: { repository: string; dr
       {!preview.isError && preview.data !== undefined && <Matches preview={preview.data} />}
     </section>
   );
+}
+
+/** The preview of a draft whose typing rests; asked once, whoever shows a part of it. */
+export function useRulePreview(repository: string, draft: BuildRuleDraft) {
+  const rule = useRested(draft, restMs);
+  const preview = useQuery({
+    queryKey: ['rule-preview', repository, rule],
+    queryFn: ({ signal }) => previewBuildRule({ rule: definitionOf(rule), repository }, signal),
+    enabled: rule.refName !== '',
+    placeholderData: keepPreviousData,
+    retry: false,
+  });
+  return { rule, preview };
 }
 
 function Matches({ preview: { refs, matched, examined } }: { preview: RulePreview }): ReactNode {
@@ -78,14 +84,4 @@ function PreviewProblem({ error }: { error: Error }): ReactNode {
       ))}
     </ul>
   );
-}
-
-/** The value once it has stayed the same for a moment. */
-function useRested(value: BuildRuleDraft): BuildRuleDraft {
-  const [rested, setRested] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => setRested(value), restMs);
-    return () => clearTimeout(timer);
-  }, [value]);
-  return rested;
 }

@@ -1,4 +1,4 @@
-import { Button, Modal, NativeSelect, TextInput } from '@mantine/core';
+import { Button, Modal, NativeSelect } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { FormEvent, ReactNode } from 'react';
@@ -13,6 +13,7 @@ import { ErrorPanel } from '../ui/panels.tsx';
 import { wordProblem } from '../words.ts';
 import { BuildConfigurations } from './build-rule-configurations.tsx';
 import { BuildRulePreview } from './build-rule-preview.tsx';
+import { SourceFields } from './build-rule-source.tsx';
 import { ImageTagFields } from './build-rule-tags.tsx';
 
 interface WizardProps {
@@ -60,7 +61,7 @@ export function BuildRuleWizard({ repository, rule, onClose, onSaved }: WizardPr
         </ol>
         <div className="wizard-columns">
           <div className="wizard-fields">
-            {at === 0 && <BuildInformation draft={draft} onChange={change} />}
+            {at === 0 && <BuildInformation repository={repository} draft={draft} onChange={change} />}
             {at === 1 && <ImageTagFields draft={draft} onChange={change} />}
             {at === 2 && <BuildConfigurations draft={draft} onChange={change} />}
           </div>
@@ -86,7 +87,7 @@ export interface DraftProps {
   readonly onChange: (part: Partial<BuildRuleDraft>) => void;
 }
 
-function BuildInformation({ draft, onChange }: DraftProps): ReactNode {
+function BuildInformation({ repository, draft, onChange }: DraftProps & { repository: string }): ReactNode {
   const words = messages.repository.wizard;
   return (
     <>
@@ -108,23 +109,7 @@ function BuildInformation({ draft, onChange }: DraftProps): ReactNode {
         value={draft.refMatch}
         onChange={({ target }) => onChange({ refMatch: target.value === 'regexp' ? 'regexp' : 'exact' })}
       />
-      <TextInput
-        label={words.name}
-        value={draft.refName}
-        required
-        onChange={({ target }) => onChange({ refName: target.value })}
-      />
-      <TextInput
-        label={words.contextDirectory}
-        value={draft.contextDirectory}
-        onChange={({ target }) => onChange({ contextDirectory: target.value })}
-      />
-      <TextInput
-        label={words.dockerfile}
-        value={draft.dockerfile}
-        required
-        onChange={({ target }) => onChange({ dockerfile: target.value })}
-      />
+      <SourceFields repository={repository} draft={draft} onChange={onChange} />
       <LinesField
         label={words.include}
         hint={words.pathsHint}

@@ -1,7 +1,7 @@
-import { Button, Modal, TextInput } from '@mantine/core';
+import { Button, Modal } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense, useState } from 'react';
-import type { FormEvent, ReactNode } from 'react';
+import type { ReactNode } from 'react';
 import { deleteBuildRule, listBuildRules, startBuild } from '../api-build.ts';
 import type { BuildRule, Repository } from '../api-build.ts';
 import { messages } from '../messages/index.ts';
@@ -12,6 +12,8 @@ import { wordProblem } from '../words.ts';
 const BuildRuleWizard = lazy(() =>
   import('./build-rule-wizard.tsx').then((module) => ({ default: module.BuildRuleWizard })),
 );
+
+const BuildRefDialog = lazy(() => import('./build-ref.tsx').then((module) => ({ default: module.BuildRefDialog })));
 
 /** What of a rule is open in a dialog. */
 type Dialog =
@@ -67,7 +69,11 @@ export function BuildRules({ repository }: { repository: Repository }): ReactNod
         </Suspense>
       )}
       {dialog?.kind === 'remove' && <RemoveDialog rule={dialog.rule} onClose={close} onRemoved={changed} />}
-      {dialog?.kind === 'ref' && <RefDialog rule={dialog.rule} onClose={close} onStarted={changed} />}
+      {dialog?.kind === 'ref' && (
+        <Suspense fallback={<LoadingPanel rows={2} label={words.buildRefTitle} />}>
+          <BuildRefDialog repository={repository.id} rule={dialog.rule} onClose={close} onStarted={changed} />
+        </Suspense>
+      )}
     </section>
   );
 }
@@ -172,49 +178,6 @@ function RemoveDialog({
           {words.remove}
         </Button>
       </div>
-    </Modal>
-  );
-}
-
-function RefDialog({
-  rule,
-  onClose,
-  onStarted,
-}: {
-  rule: BuildRule;
-  onClose: () => void;
-  onStarted: () => Promise<void>;
-}): ReactNode {
-  const words = messages.repository.rules;
-  const [ref, setRef] = useState(rule.ref.match === 'exact' ? rule.ref.name : '');
-  const start = useMutation({ mutationFn: () => startBuild(rule.id, ref), onSuccess: onStarted });
-  const submit = (event: FormEvent): void => {
-    event.preventDefault();
-    start.mutate();
-  };
-  return (
-    <Modal
-      opened
-      closeButtonProps={{ 'aria-label': messages.shell.close }}
-      onClose={onClose}
-      title={words.buildRefTitle}
-      centered
-    >
-      <form className="dialog-form" onSubmit={submit}>
-        <TextInput
-          label={words.ref}
-          value={ref}
-          onChange={({ target }) => setRef(target.value)}
-          data-autofocus
-          required
-        />
-        {start.isError && <ErrorPanel problem={wordProblem(start.error, messages.error.actionTitle)} />}
-        <div className="dialog-actions">
-          <Button type="submit" loading={start.isPending}>
-            {words.start}
-          </Button>
-        </div>
-      </form>
     </Modal>
   );
 }

@@ -1,6 +1,6 @@
 import { Button, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { getRouteApi } from '@tanstack/react-router';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { FormEvent, ReactNode } from 'react';
 import { changeBuildSettings } from '../api-build.ts';
@@ -26,7 +26,9 @@ export function RepositoryBuildPage(): ReactNode {
         repository.codeSource === null ? (
           <EmptyPanel title={messages.repository.localTitle}>
             <p>{messages.repository.localHint}</p>
-            <pre tabIndex={0}>{messages.repository.bindCommand}</pre>
+            <Link to="/repositories/$repositoryId" params={{ repositoryId }}>
+              {messages.repository.toDetails}
+            </Link>
           </EmptyPanel>
         ) : (
           <>

@@ -48,13 +48,22 @@ export function RepositoryFrame({
           {words.details}
         </Link>
         {found.data.codeSource !== null && (
-          <Link
-            to="/repositories/$repositoryId/build"
-            params={{ repositoryId: id }}
-            activeProps={{ className: 'active' }}
-          >
-            {words.build}
-          </Link>
+          <>
+            <Link
+              to="/repositories/$repositoryId/build"
+              params={{ repositoryId: id }}
+              activeProps={{ className: 'active' }}
+            >
+              {words.build}
+            </Link>
+            <Link
+              to="/repositories/$repositoryId/source-events"
+              params={{ repositoryId: id }}
+              activeProps={{ className: 'active' }}
+            >
+              {words.sourceEvents}
+            </Link>
+          </>
         )}
         <Link to="/records" search={{ repository: path }}>
           {words.records}

@@ -2,13 +2,12 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { fetchInstance } from '../api.ts';
-import { fetchBinding } from '../api-build.ts';
 import type { Repository } from '../api-build.ts';
 import { messages } from '../messages/index.ts';
 import { CopyButton } from '../ui/copy-button.tsx';
-import { EmptyPanel, Facts } from '../ui/panels.tsx';
-import { wordReason } from '../words.ts';
+import { Facts } from '../ui/panels.tsx';
 import { RepositoryFrame } from './repository-frame.tsx';
+import { SourceBindingPanel } from './source-binding.tsx';
 
 const route = getRouteApi('/shell/repositories/$repositoryId');
 
@@ -20,7 +19,7 @@ export function RepositoryPage(): ReactNode {
       {(repository) => (
         <>
           <Commands repository={repository} />
-          {repository.codeSource === null ? <HowToBind /> : <CodeSource repository={repository} />}
+          <SourceBindingPanel key={repository.id} repository={repository} />
         </>
       )}
     </RepositoryFrame>
@@ -52,44 +51,5 @@ function Commands({ repository }: { repository: Repository }): ReactNode {
         </span>,
       ])}
     />
-  );
-}
-
-function CodeSource({ repository }: { repository: Repository }): ReactNode {
-  const words = messages.repository;
-  const binding = useQuery({
-    queryKey: ['binding', repository.id],
-    queryFn: ({ signal }) => fetchBinding(repository.id, signal),
-  });
-  const { codeNamespace = '', codeRepository = '' } = repository.codeSource ?? {};
-  const address = binding.data?.cloneUrl ?? `${codeNamespace}/${codeRepository}`;
-  return (
-    <>
-      <Facts
-        items={[
-          [
-            words.code,
-            <bdi key="code" className="mono break">
-              {address}
-            </bdi>,
-          ],
-        ]}
-      />
-      {binding.data !== undefined && binding.data.issue !== null && (
-        <p className="record-reason tone-failed">
-          {words.sourceIssue} {wordReason(binding.data.issue)}
-        </p>
-      )}
-    </>
-  );
-}
-
-function HowToBind(): ReactNode {
-  const words = messages.repository;
-  return (
-    <EmptyPanel title={words.localTitle}>
-      <p>{words.localHint}</p>
-      <pre tabIndex={0}>{words.bindCommand}</pre>
-    </EmptyPanel>
   );
 }

@@ -36,6 +36,9 @@ export function Shell(): ReactNode {
           <Link to="/repositories" activeProps={{ className: 'active' }}>
             {messages.shell.repositories}
           </Link>
+          <Link to="/source-accounts" activeProps={{ className: 'active' }}>
+            {messages.shell.sourceAccounts}
+          </Link>
         </nav>
         <StaleNote />
         <SignOut actor={session.data?.actor ?? ''} />

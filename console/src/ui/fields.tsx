@@ -23,11 +23,13 @@ export function CheckField({
 export function LinesField({
   label,
   hint,
+  error,
   value,
   onChange,
 }: {
   label: string;
   hint: string;
+  error?: string | undefined;
   value: string;
   onChange: (value: string) => void;
 }): ReactNode {
@@ -37,10 +39,12 @@ export function LinesField({
       <label htmlFor={id}>{label}</label>
       <span id={`${id}-hint`} className="muted small">
         {hint}
+        {error !== undefined && <span className="field-errors"> {error}</span>}
       </span>
       <textarea
         id={id}
         aria-describedby={`${id}-hint`}
+        aria-invalid={error !== undefined}
         rows={3}
         spellCheck={false}
         value={value}
