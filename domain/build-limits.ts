@@ -36,6 +36,12 @@ export function tooManyProcessesProblem(processes: number, place: BuildProblem['
   return limitProblem('build.too_many_processes', text, { ...place, limit: processes });
 }
 
+/** A step failed on a disk without room: whoever filled it, trying again on another builder, or later, may help. */
+export function diskFullProblem(place: BuildProblem['params']): BuildProblem {
+  const text = `A step${atPlace(place)} failed when the builder had no disk space left. Slipway tries again; if it goes on, let the step write less, or enlarge or prune the builder's disk.`;
+  return { code: 'build.disk_full', fault: 'system', isPermanent: false, params: place, text };
+}
+
 function limitProblem(code: BuildErrorCode, text: string, params: BuildProblem['params']): BuildProblem {
   return { code, fault: 'user', isPermanent: true, params, text };
 }

@@ -1,15 +1,15 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildFailed } from '../../domain/build-error.ts';
-import { outOfMemoryProblem, tooManyProcessesProblem } from '../../domain/build-limits.ts';
+import { diskFullProblem, outOfMemoryProblem, tooManyProcessesProblem } from '../../domain/build-limits.ts';
 import { limits as productLimits } from '../../domain/limits.ts';
 import { sweepBuildCgroups } from './build-cgroup.ts';
 import { configOf, startBuildDaemon, type BuildDaemon, type DaemonTools } from './build-daemon.ts';
 import type { BuildRegistry } from './build-daemon-config.ts';
 import type { BuildExecutor, BuildLease, BuildLimits, LeaseRequest } from './build-executor.ts';
-import { claimFolder, folderName, noteUse, pruneFolders, slotFolder } from './build-folders.ts';
+import { claimFolder, folderName, isDiskFull, noteUse, pruneFolders, slotFolder } from './build-folders.ts';
 import { createBuildSlots, type BuildSlot } from './build-slots.ts';
-import type { Buildkit, BuiltImage, ImageBuildInput } from './buildkit.ts';
+import type { BuiltImage, ImageBuildInput } from './buildkit.ts';
 import { ProcessFailed } from './process.ts';
 
 export interface NamespaceExecutorOptions {
@@ -40,6 +40,8 @@ interface Home {
   /** Until then no other daemon may have the folder. */
   stopped: Promise<void>;
   usedAt: number;
+  /** A build in it ended because the disk was full. */
+  isFull: boolean;
 }
 
 /**
@@ -62,7 +64,7 @@ export async function createNamespaceExecutor(options: NamespaceExecutorOptions)
     const known = homes.get(slot);
     if (known !== undefined) return known;
     const cgroup = join(cgroups, `${slot.namespaceId}-${slot.index}`);
-    const unused = { daemon: undefined, ready: undefined, stopped: Promise.resolve(), usedAt: 0 };
+    const unused = { daemon: undefined, ready: undefined, stopped: Promise.resolve(), usedAt: 0, isFull: false };
     const home = { slot, folder: slotFolder(folder, slot), cgroup, ...unused };
     homes.set(slot, home);
     return home;
@@ -128,11 +130,22 @@ export async function createNamespaceExecutor(options: NamespaceExecutorOptions)
     try {
       // Whatever the build left running is killed before anybody else gets the slot.
       await home.daemon?.cgroup.end();
+      if (home.isFull) await makeEmpty(home);
       if (home.daemon !== undefined) await noteUse(home.folder, options.clock());
     } catch (error) {
       onEvent('a build could not be cleaned up after: its daemon is stopped', { why: String(error) });
       await stop(home);
     }
+  }
+
+  /** BuildKit takes minutes to give back what a failed step wrote; the disk is everybody's, and caches are only copies. */
+  async function makeEmpty(home: Home): Promise<void> {
+    await stop(home);
+    await rm(join(home.folder, 'state'), { recursive: true, force: true });
+    home.isFull = false;
+    onEvent('a build filled the disk; the caches of its namespace were dropped', {
+      namespaceId: home.slot.namespaceId,
+    });
   }
 
   /** Least recently used first. */
@@ -167,7 +180,9 @@ export async function createNamespaceExecutor(options: NamespaceExecutorOptions)
       home.ready ??= makeReady(home, request);
       const daemon = await home.ready;
       return {
-        buildkit: { imageBuild: (input) => namingLimits(daemon, input, request.limits) },
+        buildkit: {
+          imageBuild: (input) => noticingFull(home, namingLimits({ ...daemon, folder }, input, request.limits)),
+        },
         release: () => release(home),
       };
     } catch (error) {
@@ -197,9 +212,18 @@ export async function createNamespaceExecutor(options: NamespaceExecutorOptions)
   };
 }
 
+async function noticingFull(home: Pick<Home, 'isFull'>, building: Promise<BuiltImage>): Promise<BuiltImage> {
+  try {
+    return await building;
+  } catch (error) {
+    if (error instanceof BuildFailed && error.problem.code === 'build.disk_full') home.isFull = true;
+    throw error;
+  }
+}
+
 /** A failed step is told by the limit it ran into, where it ran into one. */
 async function namingLimits(
-  { buildkit, cgroup }: { readonly buildkit: Buildkit; readonly cgroup: BuildDaemon['cgroup'] },
+  { buildkit, cgroup, folder }: Pick<BuildDaemon, 'buildkit' | 'cgroup'> & { readonly folder: string },
   input: ImageBuildInput,
   { memoryBytes, processes }: BuildLimits,
 ): Promise<BuiltImage> {
@@ -211,6 +235,7 @@ async function namingLimits(
     const { exitCode: _exitCode, ...place } = error.problem.params;
     if (oomKills > 0) throw new BuildFailed(outOfMemoryProblem(memoryBytes, place), { cause: error });
     if (isProcessLimitHit) throw new BuildFailed(tooManyProcessesProblem(processes, place), { cause: error });
+    if (await isDiskFull(folder)) throw new BuildFailed(diskFullProblem(place), { cause: error });
     throw error;
   }
 }

@@ -3,6 +3,10 @@ import { readdir, readFile, rm, stat, statfs, utimes, writeFile } from 'node:fs/
 import { join } from 'node:path';
 import type { BuildSlot } from './build-slots.ts';
 
+/** What is left on a disk when a program is told that it is full: less than it wanted to write at once. */
+const fullBytes = 16 * 1024 ** 2;
+const fullFiles = 100;
+
 /** Where a slot's daemon keeps its caches. */
 export function slotFolder(folder: string, { namespaceId, index }: BuildSlot): string {
   return join(folder, namespaceId, String(index));
@@ -77,4 +81,10 @@ async function leastRecentlyUsed(folder: string) {
 async function foldersIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(folder, name));
+}
+
+/** Whether nothing more of any size can be written where the folder is: neither bytes nor, where they are counted, files. */
+export async function isDiskFull(folder: string): Promise<boolean> {
+  const { bavail, bsize, files, ffree } = await statfs(folder);
+  return bavail * bsize < fullBytes || (files > 0 && ffree < fullFiles);
 }

@@ -17,6 +17,11 @@ interface Case {
 
 const user = { fault: 'user', isPermanent: true } as const;
 const passing = { fault: 'system', isPermanent: false } as const;
+const diskFull = {
+  code: 'build.disk_full',
+  ...passing,
+  text: () => 'The builder ran out of disk space. Slipway tries again; if it goes on, enlarge or prune its disk.',
+} as const;
 const refusal = 'denied|unauthorized|insufficient_scope|authorization failed|40[13] ';
 const baseImage = String.raw`failed to resolve source metadata for (\S+):`;
 const image = (match: RegExpExecArray): { image: string } => ({ image: match[1] ?? '' });
@@ -38,6 +43,11 @@ const cases: readonly Case[] = [
     text: ([, exitCode], where) =>
       `A step${where} ended with exit code ${exitCode}${exitCode === '137' ? ', which usually means that it ran out of memory' : ''}. Its last lines in the log say why.`,
   },
+  // What follows is the daemon's: the step did not even begin.
+  {
+    pattern: /[^]*did not complete successfully: .*(?:no space left on device|disk quota exceeded)/,
+    ...diskFull,
+  },
   {
     pattern: /[^]*did not complete successfully: (.*)/,
     code: 'build.step_failed',
@@ -53,9 +63,7 @@ const cases: readonly Case[] = [
   },
   {
     pattern: /no space left on device|disk quota exceeded/,
-    code: 'build.disk_full',
-    ...passing,
-    text: () => 'The builder ran out of disk space. Slipway tries again; if it goes on, enlarge or prune its disk.',
+    ...diskFull,
   },
   {
     pattern: /failed to list workers|Unavailable: |transport is closing|error reading from server|no buildkit workers/,

@@ -24,6 +24,12 @@ describe('classifying a failed build', () => {
     [words('failed to load LLB: security.insecure is not allowed'), 'build.dockerfile_invalid'],
     [words(`${step}3`, { line: 3 }), 'build.step_failed'],
     [
+      words('process "/bin/sh -c echo no space left on device" did not complete successfully: exit code: 1', {
+        line: 3,
+      }),
+      'build.step_failed',
+    ],
+    [
       words('process "/bin/sh -c echo" did not complete successfully: unable to find user nobodyx', { line: 3 }),
       'build.step_failed',
     ],
@@ -95,6 +101,11 @@ describe('classifying a failed build', () => {
     ],
     [words('failed to copy: httpReadSeeker: failed open: unexpected EOF'), 'build.network_error', false],
     [words('mkdir /var/lib/x: no space left on device'), 'build.disk_full', false],
+    [
+      words('process "/bin/sh -c make" did not complete successfully: mkdir /x/executor/y: no space left on device'),
+      'build.disk_full',
+      false,
+    ],
     [words('exec /bin/sh: exec format error'), 'build.emulation_missing', false],
     [
       'error: listing workers for Build: failed to list workers: Unavailable: connection error',

@@ -1,11 +1,15 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { access, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { folderName } from '../../activities/drivers/build-folders.ts';
 import { startIsolationWorld, type IsolationWorld } from '../support/isolation-world.ts';
 
+const run = promisify(execFile);
 const canaryText = 'a file of this machine';
 
 let world: IsolationWorld;
@@ -48,8 +52,8 @@ async function outcomeOf(...build: Parameters<IsolationWorld['build']>): Promise
   }
 }
 
-describe('frontends of other makers', () => {
-  test('a `# syntax=` line is never followed, nor is the parameter that means the same', async () => {
+describe('no-custom-frontend: a frontend of another maker', () => {
+  test('by a `# syntax=` line is never followed, nor by the parameter that means the same', async () => {
     const syntax = `# syntax=${elsewhereHost}/evil/frontend:1\nFROM base\nRUN echo built by ours`;
     expect(await outcomeOf(syntax)).toMatchObject({
       code: 'success',
@@ -64,7 +68,7 @@ describe('frontends of other makers', () => {
   });
 });
 
-describe('Dockerfiles that want out', () => {
+describe('escape-dockerfiles: a Dockerfile that wants out', () => {
   test.each([
     ['a working directory among the runtime’s open files', 'WORKDIR /proc/self/fd/8\nRUN cat ../../..CANARY'],
     [
@@ -105,7 +109,7 @@ describe('Dockerfiles that want out', () => {
   });
 });
 
-describe('Dockerfiles that want everything', () => {
+describe('escape-dockerfiles: a Dockerfile that wants everything', () => {
   test('memory: the build ends, is told its limit and the step, and the next one works', async () => {
     const limits = { memoryBytes: 64 * 1024 ** 2 };
     await expect(world.build('FROM base\nRUN a=x; while true; do a=$a$a; done', { limits })).rejects.toMatchObject({
@@ -144,6 +148,51 @@ describe('Dockerfiles that want everything', () => {
     expect(lines.join('\n')).toMatch(/File (?:size limit exceeded|too large)|truncate/);
   });
 
+  test('a million files: the file system of the builds ends the step, and nothing but its builds', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'slipway-disk-'));
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=1g,nr_inodes=8k', 'slipway', folder]);
+    const small = await startIsolationWorld({ folder: join(folder, 'buildkit') });
+    try {
+      const files = `RUN perl -e 'mkdir "/many"; for (1..1000000) { open(F, ">", "/many/$_") or die "file $_: $!" }'`;
+      const failure = small.build(`FROM base\n${files}`);
+      await expect(failure).rejects.toMatchObject({
+        problem: { code: 'build.disk_full', fault: 'system', params: { file: 'Dockerfile', line: 2 } },
+        lines: expect.arrayContaining([expect.stringMatching(/^file \d+: No space left on device/)]),
+      });
+      expect(small.events.join()).toContain('the caches of its namespace were dropped');
+      expect((await small.build('FROM base\nRUN echo after files')).lines).toContain('after files');
+    } finally {
+      await small.stop();
+      await run('umount', [folder]);
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('processors: a build that burns all it may is held to its share, and another namespace’s ends beside it', async () => {
+    const canceling = new AbortController();
+    const { promise: burning, resolve: nowBurning } = Promise.withResolvers<undefined>();
+    const hog = world.build('FROM base\nRUN echo burning; for i in 1 2 3 4; do (while :; do :; done) & done; wait', {
+      limits: { cpus: 0.5 },
+      signal: canceling.signal,
+      input: { onLines: (lines) => lines.some(({ text }) => text.endsWith(' burning')) && nowBurning(undefined) },
+    });
+    await burning;
+    const before = await cpuOf('acme');
+    const beside = await world.build('FROM base\nRUN i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo counted', {
+      namespaceId: 'other',
+    });
+    const after = await cpuOf('acme');
+    canceling.abort();
+    await expect(hog).rejects.toThrow(/abort/i);
+
+    expect(beside.lines).toContain('counted');
+    expect(before.quota).toBe(0.5);
+    expect(after.timesHeldBack).toBeGreaterThan(before.timesHeldBack);
+    // Where both want everything, each namespace gets as much as the other, however many processes it has.
+    expect(await cpuWeightOf('acme')).toBe(await cpuWeightOf('other'));
+    expect(await stepsRunning()).toEqual([]);
+  });
+
   test('time: output without end is stopped with the build, and nothing of it is left', async () => {
     const endless = 'FROM base\nRUN while true; do echo y; done';
     expect(await outcomeOf(endless, { input: { timeoutMs: 4_000 } })).toMatchObject({ code: 'build.timeout' });
@@ -160,6 +209,33 @@ describe('Dockerfiles that want everything', () => {
     expect(await stepsRunning()).toEqual([]);
   });
 });
+
+/** What the steps of a namespace's build may have of the processors, and how often they were held to it. */
+async function cpuOf(namespaceId: string): Promise<{ quota: number; timesHeldBack: number }> {
+  const group = join(await cpuGroupOf(namespaceId), 'steps');
+  const read = (name: string) => readFile(join(group, name), 'utf8');
+  const [quota = '', period = ''] = (await isVersion2())
+    ? (await read('cpu.max')).split(' ')
+    : [await read('cpu.cfs_quota_us'), await read('cpu.cfs_period_us')];
+  const [, timesHeldBack] = /nr_throttled (\d+)/.exec(await read('cpu.stat')) ?? [];
+  return { quota: Number(quota) / Number(period), timesHeldBack: Number(timesHeldBack) };
+}
+
+async function cpuWeightOf(namespaceId: string): Promise<string> {
+  return readFile(join(await cpuGroupOf(namespaceId), (await isVersion2()) ? 'cpu.weight' : 'cpu.shares'), 'utf8');
+}
+
+async function cpuGroupOf(namespaceId: string): Promise<string> {
+  const root = (await isVersion2()) ? '/sys/fs/cgroup' : '/sys/fs/cgroup/cpu';
+  return join(root, 'slipway', folderName(world.folder), `${namespaceId}-0`);
+}
+
+function isVersion2(): Promise<boolean> {
+  return access('/sys/fs/cgroup/cgroup.controllers').then(
+    () => true,
+    () => false,
+  );
+}
 
 /** Processes whose control group is one of steps. */
 async function stepsRunning(): Promise<string[]> {
