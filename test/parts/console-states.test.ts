@@ -77,7 +77,7 @@ test('every state of a Record can be read, and nothing in it is HTML, in both th
       await open(path);
       await page.getByRole('heading', { level: 1 }).waitFor();
       await page.locator('.panel-loading').first().waitFor({ state: 'detached' });
-      const findings = await axeFindings(page);
+      const findings = await axeFindings(page, { isColorsOnly: colorScheme === 'dark' });
       if ((await page.evaluate('document.documentElement.scrollWidth > innerWidth')) !== false) {
         findings.push('wider than the page');
       }
