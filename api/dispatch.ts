@@ -14,6 +14,8 @@ import { AppError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock } from './deps.ts';
 import { dispatchDelivery } from './dispatch-delivery.ts';
+import { createRounds } from './rounds.ts';
+import type { Rounds } from './rounds.ts';
 import { createTurns } from './turns.ts';
 import type { Turns } from './turns.ts';
 import { lookUpDelivery } from './look-up-delivery.ts';
@@ -32,12 +34,9 @@ const inHandMax = 64;
 const databaseTurns = 3;
 
 /** Turns accepted deliveries into runs; one in every API process, any number may work side by side. */
-export interface Dispatcher {
-  /** Works on notices and once a second: a lost listener loses notices. */
-  watch(): void;
+export interface Dispatcher extends Pick<Rounds, 'watch' | 'stop'> {
   /** Handles everything that is pending now; answers how many deliveries. */
   dispatchAll(): Promise<number>;
-  stop(): Promise<void>;
 }
 
 export interface DispatcherDeps {
@@ -66,12 +65,6 @@ interface Desk extends DispatcherDeps {
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const desk: Desk = { ...deps, delayed: new Map(), inHand: new Map(), turns: createTurns(databaseTurns) };
   let handled = 0;
-  let isStopped = false;
-  let working: Promise<number> | undefined;
-  let isWokenAgain = false;
-  let wakeUp = () => {};
-  let timer: NodeJS.Timeout | undefined;
-  let stopListening = () => {};
 
   const take = (id: number) => {
     const work = handle(desk, id).then((isHandled) => {
@@ -82,42 +75,26 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       work.finally(() => desk.inHand.delete(id)),
     );
   };
-  /** Until nothing is pending but what was delayed; a notice in mid-work leads to another look. */
-  const drain = async (): Promise<number> => {
-    handled = 0;
-    for (;;) {
-      isWokenAgain = false;
-      const isWoken = new Promise<void>((resolve) => (wakeUp = resolve));
-      const heads = isStopped ? [] : await listHeads(desk);
-      for (const { id } of heads) take(id);
-      if (desk.inHand.size > 0) await Promise.race([...desk.inHand.values(), isWoken]);
-      else if (!isWokenAgain || isStopped) return handled;
-    }
-  };
-  const dispatchAll = () => {
-    isWokenAgain = true;
-    wakeUp();
-    working ??= drain().finally(() => {
-      working = undefined;
-    });
-    return working;
-  };
-  const wake = () => {
-    dispatchAll().catch((error: unknown) => deps.log.error({ err: error }, 'the inbox could not be read'));
-  };
-
-  return {
-    dispatchAll,
-    watch() {
-      stopListening = deps.listener.on(inboxChannel, wake);
-      timer = setInterval(wake, pollMs);
-      wake();
+  const rounds = createRounds({
+    listener: deps.listener,
+    channel: inboxChannel,
+    pollMs,
+    /** Until nothing is pending but what was delayed. */
+    look: async ({ isStopped, woken }) => {
+      for (const { id } of isStopped() ? [] : await listHeads(desk)) take(id);
+      const isMore = desk.inHand.size > 0;
+      if (isMore) await Promise.race([...desk.inHand.values(), woken]);
+      const done = handled;
+      handled = 0;
+      return { done, isMore };
     },
+    onFailure: (error) => deps.log.error({ err: error }, 'the inbox could not be read'),
+  });
+  return {
+    dispatchAll: () => rounds.run(),
+    watch: () => rounds.watch(),
     async stop() {
-      isStopped = true;
-      clearInterval(timer);
-      stopListening();
-      await working?.catch(() => undefined);
+      await rounds.stop();
       await Promise.allSettled(desk.inHand.values());
     },
   };
