@@ -3,6 +3,7 @@ import { hookDelete, hooksByConfig, hookUpsert, ifTaken } from './source-host-ho
 import type { HostRest } from './source-host-rest.ts';
 import type { CodePlace, SourceHostClient } from './source-host.ts';
 
+/** GitHub's words as it happens: the list is Gitea's own and has others too (`warning`, `skipped`). */
 const states: Readonly<Record<CommitState, string>> = {
   pending: 'pending',
   running: 'pending',

@@ -6,6 +6,7 @@ import { rawLogUrl } from '../api.ts';
 import type { LogStatus, LogStore, LogView } from '../log-store.ts';
 import { messages } from '../messages/index.ts';
 import { copyText } from '../ui/copy-button.tsx';
+import { CheckField } from '../ui/fields.tsx';
 import { CheckIcon, CopyIcon, DownloadIcon, ExternalIcon } from '../ui/icons.tsx';
 import type { MarkedLines } from './build-log.tsx';
 
@@ -33,17 +34,17 @@ export function BuildLogBar({ build, store, platforms, marked, look, onLook, chi
       <LogState status={store.status} lines={store.lines} shown={store.view.kind === 'all' ? null : store.rows} />
       {children}
       {platforms.length > 1 && <PlatformChoice store={store} platforms={platforms} />}
-      <Switch
+      <CheckField
         label={log.errorsOnly}
         isOn={store.view.kind === 'errors'}
         onChange={(isOn) => void store.choose(isOn ? { kind: 'errors' } : { kind: 'all' })}
       />
-      <Switch
+      <CheckField
         label={log.times}
         isOn={look.areTimesShown}
         onChange={(areTimesShown) => onLook({ ...look, areTimesShown })}
       />
-      <Switch label={log.wrap} isOn={look.isWrapped} onChange={(isWrapped) => onLook({ ...look, isWrapped })} />
+      <CheckField label={log.wrap} isOn={look.isWrapped} onChange={(isWrapped) => onLook({ ...look, isWrapped })} />
       <span className="log-links">
         {marked !== null && <CopyLines key={`${marked.from}-${marked.to}`} store={store} marked={marked} />}
         <a href={rawLogUrl(build, 'inline')} target="_blank" rel="noopener noreferrer" className="with-icon">
@@ -82,23 +83,6 @@ function PlatformChoice({ store, platforms }: { store: LogStore; platforms: read
       value={store.view.kind === 'platform' ? store.view.platform : ''}
       onChange={({ target }) => void store.choose(viewOf(target.value))}
     />
-  );
-}
-
-function Switch({
-  label,
-  isOn,
-  onChange,
-}: {
-  label: string;
-  isOn: boolean;
-  onChange: (isOn: boolean) => void;
-}): ReactNode {
-  return (
-    <label className="log-times">
-      <input type="checkbox" checked={isOn} onChange={({ target }) => onChange(target.checked)} />
-      {label}
-    </label>
   );
 }
 
