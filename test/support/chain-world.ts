@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { Context } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { inject, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
@@ -272,21 +271,6 @@ export async function runChain(client: Client, input: DeliveryChainInput): Promi
 
 export function workflowIdOf(input: DeliveryChainInput): string {
   return `chain/test/${input.runId}`;
-}
-
-/**
- * Keeps a finished run's history as a fixture of the replay test, when `SLIPWAY_RECORD_HISTORIES` names the version to file it
- * under; otherwise nothing. Done by hand after a change that `patched()` guards.
- */
-export async function keepHistory(client: Client, workflowId: string, name: string): Promise<void> {
-  const version = process.env['SLIPWAY_RECORD_HISTORIES'];
-  if (version === undefined) return;
-  const folder = new URL(`../histories/${version}/`, import.meta.url);
-  mkdirSync(folder, { recursive: true });
-  const history = historyToJSON(await client.workflow.getHandle(workflowId).fetchHistory());
-  // Names of machines and paths of checkouts have no place in a fixture; replay does not look at them.
-  const clean = (key: string, value: unknown) => (key === 'identity' ? 'test' : key === 'stackTrace' ? '' : value);
-  writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify(JSON.parse(history, clean), null, 1)}\n`);
 }
 
 /** Ends only by cancellation, as a long build or copy does; resolves `started` when it is under way. */

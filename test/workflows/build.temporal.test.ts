@@ -9,7 +9,9 @@ import {
   permanent,
   runChain,
   withWorkers,
+  workflowIdOf,
 } from '../support/chain-world.ts';
+import { keepHistory } from '../support/histories.ts';
 
 let client: Client;
 beforeAll(async () => {
@@ -65,7 +67,9 @@ describe('a build of several architectures', () => {
   test('goes on with those that can where the rule allows it, and says which one failed', async () => {
     const fakes = fakeActivities();
     armFails(fakes);
-    const end = await withWorkers(fakes, () => runChain(client, partialInput()));
+    const input = partialInput();
+    const end = await withWorkers(fakes, () => runChain(client, input));
+    await keepHistory(client, workflowIdOf(input), 'partial-build');
 
     expect(end).toMatchObject({ result: 'success', reason: { params: { missingPlatforms: 1 } } });
     expect(end.reason.text).toContain('1 architecture failed');

@@ -5,6 +5,7 @@ import { workflowIds } from '../../domain/run-id.ts';
 import { taskQueues } from '../../domain/task-queues.ts';
 import type { commitStatus } from '../../workflows/index.ts';
 import { connectClient, fakeActivities, withWorkers } from '../support/chain-world.ts';
+import { keepHistory } from '../support/histories.ts';
 
 let client: Client;
 beforeAll(async () => {
@@ -36,7 +37,9 @@ describe('the status of a commit', () => {
   test('is tried again up the ladder while its host is away', async () => {
     const fakes = fakeActivities();
     fakes.sendCommitStatus.mockResolvedValueOnce(away).mockResolvedValueOnce(away);
-    await withWorkers(fakes, async () => (await signal(randomUUID(), 0.00001)).result());
+    const statusId = randomUUID();
+    await withWorkers(fakes, async () => (await signal(statusId, 0.00001)).result());
+    await keepHistory(client, workflowIds.commitStatus(statusId), 'commit-status-retried');
     expect(fakes.sendCommitStatus.mock.calls.length).toBeGreaterThanOrEqual(3);
   });
 
@@ -61,6 +64,7 @@ describe('the status of a commit', () => {
       await signal(statusId, 1_000_000);
       await handle.result();
     });
+    await keepHistory(client, workflowIds.commitStatus(statusId), 'commit-status-changed');
     expect(fakes.sendCommitStatus.mock.calls.length).toBeGreaterThanOrEqual(2);
   });
 });

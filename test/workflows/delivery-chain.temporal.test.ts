@@ -7,7 +7,6 @@ import {
   digestOf,
   endless,
   fakeActivities,
-  keepHistory,
   permanent,
   recordedStates,
   runChain,
@@ -15,6 +14,7 @@ import {
   withWorkers,
   workflowIdOf,
 } from '../support/chain-world.ts';
+import { keepHistory } from '../support/histories.ts';
 
 let client: Client;
 beforeAll(async () => {

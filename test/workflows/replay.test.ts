@@ -3,11 +3,19 @@ import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { workflowBundle } from '../../worker/bundle.ts';
+import * as workflows from '../../workflows/index.ts';
 
 const histories = new URL('../histories/', import.meta.url);
 const files = readdirSync(histories, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.json'));
 const historyOf = (file: string): unknown => JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
+const startSchema = z.looseObject({
+  workflowExecutionStartedEventAttributes: z.looseObject({ workflowType: z.object({ name: z.string() }) }),
+});
+const historySchema = z.looseObject({ events: z.tuple([startSchema], z.unknown()) });
+const workflowOf = (file: string): string =>
+  historySchema.parse(historyOf(file)).events[0].workflowExecutionStartedEventAttributes.workflowType.name;
 
 Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
 
@@ -16,6 +24,10 @@ describe('every kept history', () => {
   beforeAll(async () => {
     code = await workflowBundle();
   }, 60_000);
+
+  test('every workflow has one', () => {
+    expect(new Set(files.map((file) => workflowOf(file)))).toEqual(new Set(Object.keys(workflows)));
+  });
 
   test('there are histories of a success, a denial, cancellations and a retried delivery', () => {
     const names = files.map((file) => file.split('/').at(-1));

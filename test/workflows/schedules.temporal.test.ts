@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { taskQueues } from '../../domain/task-queues.ts';
 import { createSchedules } from '../../worker/schedules.ts';
 import type { Schedules } from '../../worker/schedules.ts';
+import { keepHistory } from '../support/histories.ts';
 import { connectClient, fakeActivities, permanent, withWorkers, testTemporal } from '../support/chain-world.ts';
 
 let client: Client;
@@ -25,8 +26,16 @@ afterAll(async () => {
 
 const ruleHandle = (ruleId: string) => client.schedule.getHandle(`build-rule/${ruleId}`);
 const newRuleId = () => `crbr-${randomUUID()}`;
-const run = (workflowType: string) =>
-  client.workflow.execute(workflowType, { taskQueue: taskQueues.chain, workflowId: `test/${randomUUID()}`, args: [] });
+/** Runs one round, and keeps its history under `name`. */
+async function run(workflowType: string, name: string): Promise<unknown> {
+  const workflowId = `test/${randomUUID()}`;
+  const handle = await client.workflow.start(workflowType, { taskQueue: taskQueues.chain, workflowId, args: [] });
+  try {
+    return await handle.result();
+  } finally {
+    await keepHistory(client, workflowId, name);
+  }
+}
 
 describe("Slipway's own schedules", () => {
   test('are made once, and made again change nothing but what an upgrade brought', async () => {
@@ -73,6 +82,10 @@ describe("a build rule's schedule", () => {
       const [input] = fakes.startAutomaticBuild.mock.calls[0] ?? [];
       expect(input).toMatchObject({ ruleId, cause: 'schedule', ref: null });
       expect(Math.abs((input?.sinceMs ?? 0) - before)).toBeLessThan(20_000);
+      const { info } = await ruleHandle(ruleId).describe();
+      const started = info.recentActions[0]?.action.workflow.workflowId ?? '';
+      await client.workflow.getHandle(started).result();
+      await keepHistory(client, started, 'scheduled-build');
     });
     await schedules.remove(ruleId);
   });
@@ -82,7 +95,7 @@ describe('recurring work', () => {
   test('reconciliation compares every source and gives a delivery time to arrive', async () => {
     const fakes = fakeActivities();
     await withWorkers(fakes, async () => {
-      expect(await run('sourceReconciliation')).toEqual({ compared: 0, failed: 0, missed: 0 });
+      expect(await run('sourceReconciliation', 'reconciliation')).toEqual({ compared: 0, failed: 0, missed: 0 });
     });
     expect(fakes.reconcileSources.mock.calls[0]?.[0]).toMatchObject({ isNew: false, graceMs: 15_000 });
   });
@@ -93,7 +106,7 @@ describe('recurring work', () => {
     fakes.readBaseImages.mockResolvedValue({ images: 1, failed: 0, stale });
     fakes.startAutomaticBuild.mockRejectedValueOnce(permanent('source.not_authorized', 'The login is refused.'));
     await withWorkers(fakes, async () => {
-      expect(await run('baseImageWatch')).toEqual({ images: 1, started: 1 });
+      expect(await run('baseImageWatch', 'base-image-watch')).toEqual({ images: 1, started: 1 });
     });
     expect(fakes.startAutomaticBuild.mock.calls.map(([input]) => input)).toEqual([
       { ruleId: 'crbr-1', ref: 'main', cause: 'base_image', sinceMs: 7 },
@@ -101,11 +114,22 @@ describe('recurring work', () => {
     ]);
   });
 
+  test('retention removes what is over at the time its round began, whichever attempt does it', async () => {
+    const fakes = fakeActivities();
+    const before = Date.now();
+    fakes.removeExpired.mockRejectedValueOnce(permanent('internal', 'a defect'));
+    await withWorkers(fakes, async () => {
+      await expect(run('retention', 'retention-failed')).rejects.toThrow('Workflow execution failed');
+      expect(await run('retention', 'retention')).toMatchObject({ runs: 0, heldRuns: 0 });
+    });
+    for (const [{ atMs }] of fakes.removeExpired.mock.calls) expect(atMs).toBeGreaterThanOrEqual(before - 1_000);
+  });
+
   test('maintenance looks at new bindings also when the schedules of rules cannot be changed', async () => {
     const fakes = fakeActivities();
     fakes.applyRuleSchedules.mockRejectedValue(new Error('the engine is busy'));
     await withWorkers(fakes, async () => {
-      await expect(run('maintenance')).rejects.toThrow('Workflow execution failed');
+      await expect(run('maintenance', 'maintenance')).rejects.toThrow('Workflow execution failed');
     });
     expect(fakes.reconcileSources.mock.calls[0]?.[0]).toMatchObject({ isNew: true });
   });

@@ -1,13 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  chainInput,
-  connectClient,
-  fakeActivities,
-  keepHistory,
-  runChain,
-  withWorkers,
-} from '../support/chain-world.ts';
+import { chainInput, connectClient, fakeActivities, runChain, withWorkers } from '../support/chain-world.ts';
+import { keepHistory } from '../support/histories.ts';
 
 let client: Client;
 beforeAll(async () => {
@@ -65,6 +59,8 @@ describe('a trigger', () => {
         timings: { ...input.timings, triggerLadderScale: 0.000_000_1, triggerWaitMs: 30_000 },
       }),
     );
+
+    await keepHistory(client, `trigger/${fakes.sendTrigger.mock.calls[0]?.[0].deliveryId}`, 'delivery-given-up');
 
     expect(end.reason.code).toBe('trigger.not_delivered');
     expect(fakes.sendTrigger.mock.calls.map(([{ number }]) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
