@@ -231,8 +231,9 @@ async function replaceInstance(
     { field: 'kind', now: instance.kind, asked: definition.kind },
   ]);
   await checkUrl(deps, { url: definition.registryUrl, pointer: '/registryUrl' });
+  const isKept = definition.credentials === undefined;
+  if (isKept) refuseElsewhere(instance, definition);
   return deps.db.transaction().execute(async (trx) => {
-    const isKept = definition.credentials === undefined;
     const credentialRef = isKept
       ? instance.credential_ref
       : await sealCredentials(trx, deps, { id: instance.id, credentials: definition.credentials });
@@ -243,6 +244,19 @@ async function replaceInstance(
     if (!isKept && instance.credential_ref !== null) await deleteSecrets(trx, [instance.credential_ref]);
     return updated;
   });
+}
+
+/** Whoever may change the address could otherwise read a login that was given for another registry. */
+function refuseElsewhere(instance: InstanceRow, { registryUrl }: InstanceDefinition): void {
+  if (instance.credential_ref === null || new URL(instance.registry_url).origin === new URL(registryUrl).origin) return;
+  throw invalidRequest([
+    {
+      pointer: '/credentials',
+      code: 'instance.credentials_needed',
+      message:
+        'The address is that of another registry, and the stored login was given for this one. Enter it again, or null to go on without.',
+    },
+  ]);
 }
 
 async function removeInstance(db: Database, instance: InstanceRow): Promise<void> {
