@@ -5,7 +5,7 @@ import type { RepositoryRef } from '../domain/chain.ts';
 import { SourceError } from '../domain/source-error.ts';
 import type { RunSource } from '../domain/source.ts';
 import type { Database } from '../db/database.ts';
-import { setBuildStage } from '../db/repositories/build-progress.ts';
+import { noteCommit, setBuildStage } from '../db/repositories/build-progress.ts';
 import { findKnownDefaultBranch, noteDefaultBranch } from '../db/repositories/default-branch.ts';
 import { findSourceAddress } from '../db/repositories/source-address.ts';
 import { openActivityLog, withLog, type BuildLog } from './build-log.ts';
@@ -96,7 +96,7 @@ async function openSource({ db, sourceLogins }: SourceDeps, { repository }: Clon
 
 async function cloneContext(
   deps: SourceDeps,
-  { repository, source, contextDirectory, dockerfile }: CloneSourceInput,
+  { runId, buildId, repository, source, contextDirectory, dockerfile }: CloneSourceInput,
   {
     url,
     credential,
@@ -105,7 +105,7 @@ async function cloneContext(
     signal,
   }: OpenedSource & { readonly log: BuildLog; readonly signal: AbortSignal },
 ): Promise<ClonedSource> {
-  const { git, objectStore, workDir, clock } = deps;
+  const { db, git, objectStore, workDir, clock } = deps;
   const remote = { credential, caCertificate, signal };
   const { commit, ref } = source;
   log.say('clone', `Cloning ${url}, ${source.refType} ${ref}, commit ${commit}`);
@@ -117,6 +117,7 @@ async function cloneContext(
       git.commitClone({ url, commit, ref, ...remote, directory, timeoutMs: cloneTimeoutMs }),
     ]);
     const context = await git.contextArchive({ directory, commit, contextDirectory, dockerfile, file, signal });
+    await noteCommit(db, { runId, buildId, message: context.message, author: context.author });
     const contextKey = `src/${context.sha256}`;
     const stored = await objectStore.objectHead(contextKey, { signal });
     // An older one is written anew: what nobody has written for `contextsKeptDays` is removed, under a run that is using it too.

@@ -3,11 +3,14 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { limits } from '../../domain/limits.ts';
+import { plainText } from '../../domain/plain-text.ts';
 import { SourceError } from '../../domain/source-error.ts';
 import type { GitRun } from './git.ts';
 import { ProcessFailed } from './process.ts';
 
 const timeoutMs = 5 * 60_000;
+/** Time, author, and so much of the message. */
+const commitLines = 200;
 const dockerfileName = /^(.+\.)?(dockerfile|containerfile)(\..+)?$/i;
 /** An id for who "commits" the context; never seen by anyone. */
 const nobody = { GIT_AUTHOR_NAME: 'slipway', GIT_AUTHOR_EMAIL: 'slipway@localhost' };
@@ -32,6 +35,9 @@ export interface ContextArchive {
   readonly files: number;
   /** When the commit was made, RFC 3339. */
   readonly commitTime: string;
+  /** What the commit says of itself, unverified. */
+  readonly message: string | null;
+  readonly author: string | null;
 }
 
 interface TreeEntry {
@@ -49,7 +55,7 @@ export async function archiveContext(run: GitRun, input: ContextInput): Promise<
   const tree = await findContext(git, input);
   await checkDockerfile(git, { ...input, tree });
   const files = await checkSize(git, tree);
-  const seconds = commitSeconds(await git(['show', '--no-patch', '--format=%ct', commit]));
+  const { seconds, message, author } = await readCommit(git, commit);
   // An archive of a bare tree is dated "now"; a commit of it at the source's own time makes the bytes repeatable.
   const date = `@${seconds} +0000`;
   const dated = await git(['commit-tree', '-m', 'context', tree], {
@@ -70,6 +76,8 @@ export async function archiveContext(run: GitRun, input: ContextInput): Promise<
     sizeBytes: size,
     files,
     commitTime: new Date(seconds * 1000).toISOString(),
+    message,
+    author,
   };
 }
 
@@ -77,6 +85,20 @@ type ContextGit = (
   args: readonly string[],
   options?: { env?: Readonly<Record<string, string>>; onStdoutLine?: (line: string) => void },
 ) => Promise<string>;
+
+/** Of a message of any length only the beginning is kept. */
+async function readCommit(
+  git: ContextGit,
+  commit: string,
+): Promise<{ seconds: number } & Pick<ContextArchive, 'message' | 'author'>> {
+  const lines: string[] = [];
+  const onStdoutLine = (line: string): void => {
+    if (lines.length < commitLines) lines.push(line);
+  };
+  await git(['show', '--no-patch', '--format=%ct%n%an%n%B', commit], { onStdoutLine });
+  const [time = '', author, ...message] = lines;
+  return { seconds: commitSeconds(time), author: plainText(author), message: plainText(message.join('\n').trimEnd()) };
+}
 
 /** The context's tree. */
 async function findContext(git: ContextGit, input: ContextInput): Promise<string> {

@@ -1,10 +1,9 @@
-import { Buffer } from 'node:buffer';
 import { z } from 'zod';
+import { plainText } from '../../domain/plain-text.ts';
 import type { SourceChange } from '../../domain/source.ts';
 import type { BoundRepository, ParsedDelivery } from './source-host.ts';
 
 const refLength = 255;
-const textLength = 2_000;
 const commitPattern = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 
 /** What a host's payload says of one ref, in the host's own spelling. */
@@ -146,7 +145,7 @@ function parseRef(fullRef: string): Pick<SourceChange, 'ref' | 'refType'> | unde
 /** git's own rules for ref names, as far as they keep the name harmless in a path, a log and a database. */
 function isRefName(ref: string): boolean {
   if (hasControlCharacter(ref) || /[ ~^:?*[\\]/.test(ref)) return false;
-  return !/(^[-/]|\/\/|\.\.|@\{|\/$|\.$|\.lock$)/.test(ref) && wellFormed(ref) === ref;
+  return !/(^[-/]|\/\/|\.\.|@\{|\/$|\.$|\.lock$)/.test(ref) && ref.isWellFormed();
 }
 
 function hasControlCharacter(text: string): boolean {
@@ -158,17 +157,6 @@ function commitOf(text: string | null | undefined): string | null | undefined {
   const commit = text?.toLowerCase() ?? null;
   if (commit === null || /^0{40}(?:0{24})?$/.test(commit)) return null;
   return commitPattern.test(commit) ? commit : undefined;
-}
-
-/** Outside text fit for PostgreSQL and for a run's input: no NUL, no half characters, at most 2,000 characters. */
-function plainText(text: string | null | undefined): string | null {
-  if (text === null || text === undefined || text === '') return null;
-  return wellFormed(text.replaceAll('\0', '').slice(0, textLength));
-}
-
-/** Halves of surrogate pairs become U+FFFD: PostgreSQL refuses them in JSON. */
-function wellFormed(text: string): string {
-  return Buffer.from(text, 'utf8').toString('utf8');
 }
 
 /** RFC 3339 of a time that hosts write as seconds since 1970 or as RFC 3339, its offset with or without colon; else undefined. */

@@ -21,6 +21,23 @@ export async function setBuildStage(
     .execute();
 }
 
+/** What the commit says of itself, where whoever started the build did not tell: by hand, by the clock, for a missed push. */
+export async function noteCommit(
+  db: Database,
+  {
+    runId,
+    buildId,
+    message,
+    author,
+  }: { runId: string; buildId: string; message: string | null; author: string | null },
+): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    const told = { message, author };
+    await trx.updateTable('build').set(told).where('id', '=', buildId).where('message', 'is', null).execute();
+    await trx.updateTable('run').set(told).where('id', '=', runId).where('message', 'is', null).execute();
+  });
+}
+
 /** The image of a build: its manifest, or the index over its architectures; partial where some are missing. */
 export async function setBuildDigest(
   db: Database,

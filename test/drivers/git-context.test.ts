@@ -63,13 +63,25 @@ describe('archiving the context', () => {
         'apps/api/run.sh': { content: '#!/bin/sh\n', isExecutable: true },
         'apps/api/latest': { link: 'run.sh' },
       },
-      { at: 1_600_000_000 },
+      { at: 1_600_000_000, message: 'Add the API\n\nIt answers.\n' },
     );
     const archived = await archive('shop/mono', { commit, contextDirectory: '/apps//api/' });
     expect(archived.listing).toEqual(['Dockerfile', 'latest', 'run.sh']);
-    expect(archived).toMatchObject({ files: 3, commitTime: '2020-09-13T12:26:40.000Z' });
+    expect(archived).toMatchObject({
+      files: 3,
+      commitTime: '2020-09-13T12:26:40.000Z',
+      message: 'Add the API\n\nIt answers.',
+      author: 'Ada',
+    });
     const run = await stat(join(archived.folder, 'run.sh'));
     expect([run.mode & 0o777, run.mtimeMs]).toEqual([0o755, 1_600_000_000_000]);
+  });
+
+  test('of a message without end the beginning is kept, as text a database takes', async () => {
+    const repository = await root.repository('shop/novel');
+    const message = `${'x'.repeat(5_000)}\n${'line\n'.repeat(5_000)}`;
+    const commit = await repository.commit({ Dockerfile: 'FROM scratch\n' }, { message });
+    expect((await archive('shop/novel', { commit })).message).toBe('x'.repeat(2_000));
   });
 
   test('the same commit gives the same bytes', async () => {

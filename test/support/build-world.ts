@@ -85,7 +85,14 @@ export async function newBuildWorld(db: Database, workDir: string): Promise<Buil
   const commitClone = vi.fn<Git['commitClone']>().mockResolvedValue();
   const contextArchive = vi.fn<Git['contextArchive']>().mockImplementation(async ({ file }) => {
     await writeFile(file, context);
-    return { sha256: contextKey.slice('src/'.length), sizeBytes: context.length, files: 2, commitTime };
+    return {
+      sha256: contextKey.slice('src/'.length),
+      sizeBytes: context.length,
+      files: 2,
+      commitTime,
+      message: 'A change\n\nand why',
+      author: 'Ada',
+    };
   });
   const client = registryClient(registry.url);
   const deps: BuildDeps = {
