@@ -33,9 +33,11 @@ export const chainSchema = z
       .strictObject({
         namespace: z.string().min(1).nullable().default(null),
         repository: z.string().min(1).nullable().default(null),
-        allEffective: z.boolean().default(true),
+        /** null, and no choice, where the scope is one repository. */
+        allEffective: z.boolean().nullable().default(true),
         exclude: z.array(z.string().min(1)).max(limits.chainExclusions).default([]),
       })
+      .overwrite((scope) => (scope.repository === null ? scope : { ...scope, allEffective: null }))
       .default({ namespace: null, repository: null, allEffective: true, exclude: [] }),
     nodes: chainNodesSchema.default({ push: {}, scan: scanPolicySchema.parse({}) }),
     /** null: branches and image pushes supersede, git tags run in parallel. */
@@ -50,7 +52,15 @@ export const chainSchema = z
         message: 'A scope that names a repository must name its namespace.',
       });
     }
-    if (scope.exclude.length > 0 && (scope.allEffective || scope.repository !== null)) {
+    if (scope.repository === null && scope.allEffective === null) {
+      context.addIssue({
+        code: 'custom',
+        path: ['scope', 'allEffective'],
+        message:
+          'Say whether all repositories are taken (true) or all but "exclude" (false): the scope is wider than one.',
+      });
+    }
+    if (scope.exclude.length > 0 && scope.allEffective !== false) {
       context.addIssue({
         code: 'custom',
         path: ['scope', 'exclude'],
@@ -184,7 +194,7 @@ function chainCovers(
   if (!enabled) return false;
   if (scope.namespace !== null && scope.namespace !== repository.namespace) return false;
   if (scope.repository !== null) return scope.repository === repository.name;
-  return scope.allEffective || !scope.exclude.includes(repository.name);
+  return scope.allEffective !== false || !scope.exclude.includes(repository.name);
 }
 
 /** The one chain that takes a repository: its own wins over the namespace's, that over the instance's (docs/product.md, section 8). */

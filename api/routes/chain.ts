@@ -41,7 +41,7 @@ const versionAnswer = z
 const definitionExample = {
   name: 'main',
   description: '',
-  scope: { namespace: 'shop', repository: 'web', allEffective: true, exclude: [] },
+  scope: { namespace: 'shop', repository: 'web', allEffective: null, exclude: [] },
   nodes: {
     build: {},
     push: {},

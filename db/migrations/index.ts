@@ -14,6 +14,7 @@ import * as logIndex from './20261121T107000Z-log-index.ts';
 import * as sourceAccountName from './20261121T108000Z-source-account-name.ts';
 import * as automaticStart from './20261121T109000Z-automatic-start.ts';
 import * as heldImage from './20261121T109100Z-held-image.ts';
+import * as chainScope from './20261121T109200Z-chain-scope.ts';
 
 /** Every migration by its name, in order; a static list survives bundling. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -32,4 +33,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '20261121T108000Z-source-account-name': sourceAccountName,
   '20261121T109000Z-automatic-start': automaticStart,
   '20261121T109100Z-held-image': heldImage,
+  '20261121T109200Z-chain-scope': chainScope,
 };

@@ -104,6 +104,7 @@ describe('a change of a chain', () => {
   it.each([
     ['/concurrency', 'chain.concurrency_invalid', { concurrency: 'newest' }],
     ['/scope/exclude', 'chain.exclude_invalid', { scope: { allEffective: true, exclude: ['app'] } }],
+    ['/scope/allEffective', 'chain.all_effective_invalid', { scope: { allEffective: null } }],
     ['/nodes/accelerate_later', 'chain.graph_fixed', { nodes: { accelerate_later: {} } }],
   ])('is refused at %s by %s', async (pointer, code, body) => {
     const { create } = await seedWorld();
@@ -114,6 +115,17 @@ describe('a change of a chain', () => {
     });
     expect(answer.status).toBe(422);
     expect(answer.body?.['errors']).toContainEqual(expect.objectContaining({ pointer, code }));
+  });
+
+  it('of one repository has no choice of repositories: allEffective is null, whatever is sent', async () => {
+    const { create, repository } = await seedWorld();
+    const scope = { namespace: repository.namespace, repository: 'app' };
+    const chain = await create({ name: 'own', scope: { ...scope, allEffective: true } });
+    const read = await world.call('GET', chain.path);
+    expect(read.body).toMatchObject({ version: 1, scope: { ...scope, allEffective: null, exclude: [] } });
+    const asRead = { name: 'own', scope: read.body?.['scope'], nodes: read.body?.['nodes'] };
+    const again = await world.call('PUT', chain.path, { body: asRead, headers: { 'if-match': '"1"' } });
+    expect(again.body).toMatchObject({ version: 1 });
   });
 
   it('to the build node of a local repository is refused', async () => {
