@@ -21,13 +21,13 @@ const buildParameterSchema = z.strictObject({
   }),
 });
 
-/** A path inside the checkout: no `..`, no backslash, no NUL; a leading `/` is dropped. Empty is the root. */
+/** A path inside the checkout: no `..`, no backslash, no control character; a leading `/` is dropped. Empty is the root. */
 const insidePath = (max: number) =>
   z
     .string()
     .max(max)
-    .refine((path) => !path.split('/').includes('..') && !/[\\\0]/.test(path), {
-      message: 'The path must stay inside the source: no "..", no backslash.',
+    .refine((path) => !path.split('/').includes('..') && !/[\\\p{Cc}]/u.test(path), {
+      message: 'The path must stay inside the source: no "..", no backslash, no control character.',
     });
 
 /** A build rule as a user writes it: when and how to build (docs/product.md, section 6). */

@@ -68,6 +68,33 @@ describe('no-custom-frontend: a frontend of another maker', () => {
   });
 });
 
+describe('arg-injection: a name that is an option, a command or a way out', () => {
+  const words = ['-rf', 'a%2fb', 'a,b=c', '\u202egnp', '$(touch CANARY)', '--output=CANARY'];
+
+  test('as the value of a build argument reaches the step as it is, and no option of the builder', async () => {
+    const values = [...words, 'x,build-arg:EXTRA=1,target=none', 'a\nb', '"\\', ''].map((value) =>
+      value.replace('CANARY', canary),
+    );
+    const args = values.map((value, index) => ({ key: `A${index}`, value }));
+    const asks = args.map(({ key }) => `ARG ${key}`).join('\n');
+    const show = `RUN perl -e 'for (${args.map(({ key }) => `"${key}"`).join(',')}, "EXTRA") { print "$_=", unpack("H*", $ENV{$_} // "none"), ";\\n" }'`;
+    const { code, lines } = await outcomeOf(`FROM base\n${asks}\nARG EXTRA\n${show}`, { input: { args } });
+    expect(code).toBe('success');
+    const hex = (text: string) => Buffer.from(text).toString('hex');
+    const wanted = args.map(({ key, value }) => `${key}=${hex(value)};`);
+    expect(lines).toEqual(expect.arrayContaining([...wanted, `EXTRA=${hex('none')};`]));
+  });
+
+  test.each([...words.entries()])('as the Dockerfile’s name (%i, %j) is a name', async (index, word) => {
+    const dockerfile = word.replace('CANARY', 'canary');
+    const files = { [dockerfile]: `FROM base\nRUN echo by name ${index}` };
+    expect(await outcomeOf('FROM scratch', { files, input: { dockerfile } })).toMatchObject({
+      code: 'success',
+      lines: expect.arrayContaining([`by name ${index}`]),
+    });
+  });
+});
+
 describe('escape-dockerfiles: a Dockerfile that wants out', () => {
   test.each([
     ['a working directory among the runtime’s open files', 'WORKDIR /proc/self/fd/8\nRUN cat ../../..CANARY'],
