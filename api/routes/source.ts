@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { getRepository } from '../../db/repositories/repository.ts';
+import { getRepository, lockRepository } from '../../db/repositories/repository.ts';
 import type { RepositoryWithPlace } from '../../db/repositories/repository.ts';
 import { deleteSecrets, insertSecret } from '../../db/repositories/secret.ts';
 import { getSourceAccount } from '../../db/repositories/source-account.ts';
@@ -189,6 +189,7 @@ function storeBinding(
   { account, binding }: { account: SourceAccountRow; binding: SourceBindingDefinition },
 ): Promise<{ row: SourceBindingRow; secret: string | null }> {
   return deps.db.transaction().execute(async (trx) => {
+    await lockRepository(trx, repositoryId);
     if ((await findSourceBinding(trx, repositoryId)) === undefined)
       return insertBinding(trx, deps, { repositoryId, namespaceId, account, binding });
     const row = await updateSourceBinding(trx, repositoryId, {

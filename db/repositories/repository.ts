@@ -45,6 +45,12 @@ export async function insertRepository(
   );
 }
 
+/** Holds the repository until the transaction ends. Throws 404 `repository.not_found`: it was deleted meanwhile. */
+export async function lockRepository(trx: DatabaseTransaction, id: string): Promise<void> {
+  const row = await trx.selectFrom('repository').select('id').where('id', '=', id).forUpdate().executeTakeFirst();
+  if (row === undefined) throw notFound('repository', id);
+}
+
 /** Inserts the repository a push names, unless it is there. */
 export async function insertRepositoryIfMissing(db: Database, repository: NewRepository): Promise<void> {
   await db

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { create, textAt } from '../support/api.ts';
 import { createRepository } from '../support/api-world.ts';
 import { textOf } from '../support/source-hosts/host-script.ts';
@@ -237,3 +238,19 @@ describe('a source account', () => {
 });
 
 const openPolicy = { allow: ['external', 'loopback'], denied: [], ports: 'any', isHttpAllowed: true } as const;
+
+it('a repository that is bound twice at the same moment has one binding, one address and one hook secret', async () => {
+  world = await createSourceWorld('gitea');
+  await world.code.commit({ Dockerfile: 'FROM scratch' });
+  const { api } = world;
+  const path = await bindable();
+  const body = web(await account('gitea'));
+  const both = await Promise.all([api.call('PUT', path, { body }), api.call('PUT', path, { body })]);
+  expect(both.map(({ status }) => status)).toEqual([200, 200]);
+  expect(new Set(both.map((bound) => textAt(bound, 'hook.url'))).size).toBe(1);
+  // Shown to the one that made it.
+  const secrets = both.map((bound) =>
+    z.object({ hook: z.object({ secret: z.string().nullable() }) }).parse(bound.body),
+  );
+  expect(secrets.filter(({ hook }) => hook.secret !== null)).toHaveLength(1);
+});
