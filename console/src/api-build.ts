@@ -30,7 +30,17 @@ export interface BuildRule extends BuildRuleDefinition {
   readonly id: string;
   readonly isManualBuildAllowed: boolean;
   readonly manualBuildRefusal: string | null;
+  readonly lastAutomaticStart: AutomaticStart | null;
   readonly version: number;
+}
+/** What became of a start by the clock or for a new base image. */
+export interface AutomaticStart {
+  readonly cause: 'schedule' | 'base_image';
+  readonly at: string;
+  readonly ref: string;
+  readonly outcome: 'started' | 'already' | 'not_started';
+  readonly run: string | null;
+  readonly reason: Reason | null;
 }
 
 export type BuildStatus = 'pending' | 'building' | 'success' | 'failed' | 'canceled';

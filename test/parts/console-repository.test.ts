@@ -103,8 +103,9 @@ test('the Build button of a rule without one ref is greyed and says why; a named
   expect(builds).toEqual(['POST /v1/build-rules/crbr-main/builds', 'POST /v1/build-rules/crbr-release/builds']);
 });
 
-test('builds show their place in line, what is missing, and their log on the same page', async () => {
+test('builds show their place in line, what is missing, and their log on the same page; rules their last start by the clock', async () => {
   await open('/repositories/crr-web/build');
+  await page.getByText(/Schedule .*: not started – The source has no branch "nightly" now\./).waitFor();
   await page.getByText('Place 3 of 12 in line').waitFor();
   await page.getByText('partial', { exact: true }).waitFor();
   await page.getByRole('link', { name: 'Log of the build of d4ef3dc3' }).last().click();

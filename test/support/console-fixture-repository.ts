@@ -38,6 +38,11 @@ export function createRepositories(): Repositories {
   const tools: Repository = { ...base, id: 'crr-tools', name: 'tools', summary: '', codeSource: null };
   const rules = [
     ruleOf('crbr-main', { ref: { type: 'branch', name: 'main' }, imageTags: [{ template: 'latest' }] }),
+    ruleOf('crbr-nightly', {
+      ref: { type: 'branch', name: 'nightly' },
+      imageTags: [{ template: 'nightly' }],
+      schedule: { cron: '0 3 * * *' },
+    }),
     ruleOf('crbr-release', {
       ref: { type: 'branch', name: 'release-(?<imageTag>.*)', match: 'regexp' },
       imageTags: [{ template: '${imageTag}', buildTime: 'yyyyMMddHHmm', commitIdLength: 6 }],
@@ -64,8 +69,19 @@ export function createRepositories(): Repositories {
 function ruleOf(id: string, written: unknown, version = 1): BuildRule {
   const rule = buildRuleSchema.parse(written);
   const refusal = manualBuildRefusal(rule) ?? null;
-  return { ...rule, id, version, isManualBuildAllowed: refusal === null, manualBuildRefusal: refusal };
+  const manual = { isManualBuildAllowed: refusal === null, manualBuildRefusal: refusal };
+  return { ...rule, id, version, ...manual, lastAutomaticStart: rule.schedule === null ? null : missedStart };
 }
+
+/** What the clock could not start. */
+const missedStart = {
+  cause: 'schedule',
+  at: at(3_600),
+  ref: 'nightly',
+  outcome: 'not_started',
+  run: null,
+  reason: { code: 'source.ref_not_found', params: {}, text: 'The source has no branch "nightly" now.' },
+} as const;
 
 function buildOf(id: string, part: Partial<Build>): Build {
   return {

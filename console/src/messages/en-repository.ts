@@ -1,7 +1,13 @@
 /** The words of a repository's pages. */
 export const enRepository = {
   title: 'Repositories',
-  columns: { name: 'Repository', type: 'Type', source: 'Code source', autoBuild: 'Automatic builds' },
+  columns: {
+    name: 'Repository',
+    instance: 'Instance',
+    type: 'Type',
+    source: 'Code source',
+    autoBuild: 'Automatic builds',
+  },
   types: { public: 'Public', private: 'Private' },
   local: 'Local repository',
   on: 'On',
@@ -39,6 +45,7 @@ export const enRepository = {
       'No rule yet: nothing is built. A rule says which branches or tags are built, and how the images are called.',
     columns: { ref: 'Ref', dockerfile: 'Dockerfile', tags: 'Image tags', platforms: 'Architectures', acts: 'Actions' },
     disabled: 'disabled',
+    lastStart: { started: 'started', already: 'was being built already', not_started: 'not started' },
     build: 'Build',
     buildLabel: (ref: string) => `Build ${ref}`,
     buildRef: 'Build a ref…',

@@ -1,13 +1,15 @@
 import { Button, Modal } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
 import type { ReactNode } from 'react';
 import { deleteBuildRule, listBuildRules, startBuild } from '../api-build.ts';
-import type { BuildRule, Repository } from '../api-build.ts';
+import type { AutomaticStart, BuildRule, Repository } from '../api-build.ts';
 import { messages } from '../messages/index.ts';
 import { BranchIcon, TagIcon } from '../ui/icons.tsx';
 import { ErrorPanel, LoadingPanel } from '../ui/panels.tsx';
-import { wordProblem } from '../words.ts';
+import { Ago } from '../ui/time.tsx';
+import { wordProblem, wordReason } from '../words.ts';
 
 const BuildRuleWizard = lazy(() =>
   import('./build-rule-wizard.tsx').then((module) => ({ default: module.BuildRuleWizard })),
@@ -98,6 +100,7 @@ function RuleRow({ rule, onOpen, onBuilt }: RuleRowProps): ReactNode {
           <bdi className="mono break">{ref.name}</bdi>
         </span>
         {!rule.enabled && <p className="muted small">{words.disabled}</p>}
+        {rule.lastAutomaticStart !== null && <LastStart start={rule.lastAutomaticStart} />}
       </td>
       <td data-label={columns.dockerfile} className="mono break-late">
         {joinPath(rule.contextDirectory, rule.dockerfile)}
@@ -146,6 +149,24 @@ function RuleRow({ rule, onOpen, onBuilt }: RuleRowProps): ReactNode {
         {build.isError && <ErrorPanel problem={wordProblem(build.error, messages.error.actionTitle)} />}
       </td>
     </tr>
+  );
+}
+
+/** Nobody waited for it, so what became of it is told here. */
+function LastStart({ start }: { start: AutomaticStart }): ReactNode {
+  const said = messages.repository.rules.lastStart[start.outcome];
+  return (
+    <p className="muted small">
+      {messages.cause[start.cause]} <Ago at={start.at} />:{' '}
+      {start.run === null ? (
+        said
+      ) : (
+        <Link to="/records/$runId" params={{ runId: start.run }}>
+          {said}
+        </Link>
+      )}
+      {start.reason !== null && ` – ${wordReason(start.reason)}`}
+    </p>
   );
 }
 
