@@ -82,6 +82,9 @@ export const limits = {
   refsPerSource: 20_000,
   checkoutBytes: 1024 * 1024 * 1024,
   checkoutFiles: 100_000,
+  /** A path of the context, and one name in it: what a file system takes below a folder of ours. */
+  checkoutPathBytes: 3_500,
+  checkoutNameBytes: 255,
   loginTokenMinHours: 1,
   loginTokenMaxHours: 24,
   registryTokenSeconds: 300,

@@ -11,7 +11,8 @@ export type SourceErrorCode =
   | 'build.context_missing'
   | 'build.context_link_refused'
   | 'build.dockerfile_missing'
-  | 'build.source_too_large';
+  | 'build.source_too_large'
+  | 'build.source_unsafe';
 
 export interface SourceErrorOptions {
   readonly params?: Readonly<Record<string, string | number>>;

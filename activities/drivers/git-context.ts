@@ -51,7 +51,10 @@ const modes = { directory: '040000', link: '120000', submodule: '160000' };
 /** Looks at every component of the paths in git's own trees, where a link is only an entry, before any file exists. */
 export async function archiveContext(run: GitRun, input: ContextInput): Promise<ContextArchive> {
   const { directory, commit, file, signal } = input;
-  const git: ContextGit = (args, options = {}) => run(['-C', directory, ...args], { signal, timeoutMs, ...options });
+  const git: ContextGit = (args, { stop, ...options } = {}) => {
+    const stopped = stop === undefined ? signal : AbortSignal.any([signal, stop]);
+    return run(['-C', directory, ...args], { signal: stopped, timeoutMs, ...options });
+  };
   const tree = await findContext(git, input);
   await checkDockerfile(git, { ...input, tree });
   const files = await checkSize(git, tree);
@@ -83,7 +86,7 @@ export async function archiveContext(run: GitRun, input: ContextInput): Promise<
 
 type ContextGit = (
   args: readonly string[],
-  options?: { env?: Readonly<Record<string, string>>; onStdoutLine?: (line: string) => void },
+  options?: { env?: Readonly<Record<string, string>>; onStdoutLine?: (line: string) => void; stop?: AbortSignal },
 ) => Promise<string>;
 
 /** Of a message of any length only the beginning is kept. */
@@ -131,13 +134,37 @@ async function checkDockerfile(git: ContextGit, input: ContextInput & { readonly
 async function checkSize(git: ContextGit, tree: string): Promise<number> {
   let files = 0;
   let sizeBytes = 0;
+  let tooLong: string | undefined;
+  const stopping = new AbortController();
   const onStdoutLine = (line: string): void => {
+    const [, size = '0', path = ''] = /^\S+ \S+ \S+ +(\S+)\t(.*)$/.exec(line) ?? [];
     files += 1;
-    sizeBytes += Number(/^\S+ \S+ \S+ +(\d+)\t/.exec(line)?.[1] ?? 0);
+    sizeBytes += Number(size) || 0;
+    if (!isPathTooLong(path)) return;
+    tooLong ??= path;
+    // Folders in folders without end take time without end.
+    stopping.abort();
   };
-  await git(['ls-tree', '-r', '-l', tree], { onStdoutLine });
+  await git(['ls-tree', '-r', '-l', tree], { onStdoutLine, stop: stopping.signal }).catch((error: unknown) => {
+    throw tooLong === undefined ? error : pathTooLong(tooLong);
+  });
+  if (tooLong !== undefined) throw pathTooLong(tooLong);
   if (files <= limits.checkoutFiles && sizeBytes <= limits.checkoutBytes) return files;
   throw tooLarge({ files, sizeBytes });
+}
+
+/** git writes names with odd bytes in quotes, each such byte by an escape. */
+function isPathTooLong(quoted: string): boolean {
+  const path = quoted.startsWith('"') ? quoted.slice(1, -1).replaceAll(/\\(?:[0-7]{3}|.)/g, 'x') : quoted;
+  if (path.length <= limits.checkoutNameBytes) return false;
+  return (
+    path.length > limits.checkoutPathBytes || path.split('/').some((name) => name.length > limits.checkoutNameBytes)
+  );
+}
+
+function pathTooLong(path: string): SourceError {
+  const text = `The context holds a path that no file system takes ("${path.slice(0, 60)}…"): it may have ${limits.checkoutPathBytes} bytes, and ${limits.checkoutNameBytes} in one name. Shorten it, or build from another directory.`;
+  return new SourceError('build.source_too_large', text, { params: { limit: limits.checkoutPathBytes } });
 }
 
 async function writeArchive(git: ContextGit, { commit, file }: { commit: string; file: string }): Promise<void> {

@@ -6,7 +6,18 @@ import { ProcessFailed, ProcessTimedOut } from './process.ts';
 /** git's own words for the branch that `clone` was to take. */
 export const branchMissing = /Remote branch .* not found in upstream/;
 
-const causes: readonly { pattern: RegExp; code: SourceErrorCode; text: (where: string) => string }[] = [
+const causes: readonly {
+  pattern: RegExp;
+  code: SourceErrorCode;
+  text: (where: string, match: RegExpExecArray) => string;
+}[] = [
+  {
+    // git checks what it is given before anything of it is used; what it names is the rule that was broken.
+    pattern: /error: object [0-9a-f]+: (\w+): /,
+    code: 'build.source_unsafe',
+    text: (where, [, rule = '']) =>
+      `git refuses the history of ${where}: an object in it breaks the rule "${rule}", as attacks do and broken tools. Remove it from the history; git fsck --strict names it.`,
+  },
   {
     pattern:
       /Authentication failed|could not read (Username|Password)|HTTP (Basic: )?Access denied|returned error: 40[13]/,
@@ -40,9 +51,9 @@ const causes: readonly { pattern: RegExp; code: SourceErrorCode; text: (where: s
 export function gitErrorOf(error: unknown, { url, secrets }: { url: string; secrets: readonly string[] }): unknown {
   if (!(error instanceof ProcessFailed)) return error;
   const where = addressWithoutLogin(url);
-  const known = causes.find(({ pattern }) => pattern.test(error.stderrTail));
-  if (known !== undefined) {
-    return new SourceError(known.code, known.text(where), { params: { url: where }, cause: error });
+  for (const { pattern, code, text } of causes) {
+    const match = pattern.exec(error.stderrTail);
+    if (match !== null) return new SourceError(code, text(where, match), { params: { url: where }, cause: error });
   }
   const said = maskText(lastWords(error), secrets);
   return new SourceError(

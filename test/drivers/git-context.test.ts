@@ -92,7 +92,7 @@ describe('archiving the context', () => {
     expect(second.sha256).toBe(first.sha256);
   });
 
-  test('attributes of the repository neither leave files out nor rewrite them', async () => {
+  test('git-hostile-repos, attributes: those of the repository neither leave files out nor rewrite them', async () => {
     const repository = await root.repository('shop/attributes');
     const commit = await repository.commit({
       '.gitattributes': 'secret.txt export-ignore\nversion.txt export-subst\n* filter=evil eol=crlf\n',
@@ -124,7 +124,7 @@ describe('archiving the context', () => {
     ['way', 'a link on the way to it', { contextDirectory: 'linked/deeper' }, 'linked'],
     ['dockerfile', 'a linked Dockerfile', { contextDirectory: 'app' }, 'app/Dockerfile'],
     ['submodule', 'a submodule as the context', { contextDirectory: 'vendor' }, 'vendor'],
-  ] as const)('%s: %s is refused before a file exists', async ([name, , paths, refused]) => {
+  ] as const)('git-hostile-repos, %s: %s is refused before a file exists', async ([name, , paths, refused]) => {
     const repository = await root.repository(`hostile/${name}`);
     const commit = await repository.commit({
       Dockerfile: 'FROM scratch\n',
@@ -174,7 +174,7 @@ describe('archiving the context', () => {
     await expect(archive('shop/none-at-all', { commit })).rejects.toThrow('holds no Dockerfile at all');
   });
 
-  test('a context of more than 100,000 files is refused before it is written', async () => {
+  test('git-hostile-repos, a huge tree: a context of more than 100,000 files is refused before it is written', async () => {
     const repository = await root.repository('shop/many');
     const blob = await repository.git('hash-object', '-w', '/dev/null');
     // Ten trees of ten trees of ... share one blob: small to store, large to unpack.
