@@ -101,38 +101,45 @@ const environmentSchema = z.object({
   SLIPWAY_CONSOLE_DIR: z.string().optional(),
 });
 
-const workerSchema = environmentSchema.extend({
-  SLIPWAY_WORKER_ROLES: list(workerRoles).pipe(z.array(z.enum(workerRoles)).min(1)),
-  /** Regions whose builds this worker takes. */
-  SLIPWAY_BUILD_REGIONS: list([]),
-  /**
-   * What keeps builds apart (docs/isolation.md): `namespace`, daemons of this worker's own, or `shared`, the one at
-   * SLIPWAY_BUILDKIT_ADDRESS.
-   */
-  SLIPWAY_BUILD_ISOLATION: z.enum(['namespace', 'shared']).default('shared'),
-  SLIPWAY_BUILDKIT_ADDRESS: z.string().min(1).default('unix:///run/buildkit/buildkitd.sock'),
-  /** Folder of the daemons' caches, this worker's alone; with the isolation `namespace`. */
-  SLIPWAY_BUILD_DIR: z.string().min(1).default('/var/lib/slipway/buildkit'),
-  /** Builds that this worker runs at once, whatever their architectures; further ones wait for it or another worker. */
-  SLIPWAY_BUILD_SLOTS: z.coerce.number().int().min(1).max(100).default(10),
-  /** After this time without a build a daemon is stopped. */
-  SLIPWAY_BUILD_IDLE_MS: z.coerce.number().int().min(0).default(300_000),
-  /** What the steps of a build may reach, in the words of SLIPWAY_EGRESS_ALLOW; package archives are often plain http. */
-  SLIPWAY_BUILD_EGRESS_ALLOW: list(['external']),
-  SLIPWAY_BUILD_EGRESS_PORTS: egressPorts(['80', '443', '8443']),
-  /** Registry repository of a Trivy database, such as an own mirror; without it the cache folder's database is used as it is. */
-  SLIPWAY_TRIVY_DB_REPOSITORY: z.string().min(1).optional(),
-  SLIPWAY_TRIVY_CACHE_DIR: z.string().min(1),
-  /** The workflows as one file, made by `node worker/bundle.ts`; without it the worker makes its own at start. */
-  SLIPWAY_WORKFLOW_BUNDLE: z.string().optional(),
-  /** Folder for checkouts and other short-lived files; swept at start. */
-  SLIPWAY_WORK_DIR: z.string().min(1),
-  SLIPWAY_TOOL_TRIVY: z.string().optional(),
-  SLIPWAY_TOOL_BUILDCTL: z.string().optional(),
-  SLIPWAY_TOOL_BUILDKITD: z.string().optional(),
-  /** Folder of the CNI plug-ins that give steps their networks. */
-  SLIPWAY_CNI_DIR: z.string().min(1).default('/usr/lib/cni'),
-});
+const workerSchema = environmentSchema
+  .extend({
+    SLIPWAY_WORKER_ROLES: list(workerRoles).pipe(z.array(z.enum(workerRoles)).min(1)),
+    /** Regions whose builds this worker takes; at least one with the role `build`. */
+    SLIPWAY_BUILD_REGIONS: list([]),
+    /**
+     * What keeps builds apart (docs/isolation.md): `namespace`, daemons of this worker's own, or `shared`, the one at
+     * SLIPWAY_BUILDKIT_ADDRESS.
+     */
+    SLIPWAY_BUILD_ISOLATION: z.enum(['namespace', 'shared']).default('shared'),
+    SLIPWAY_BUILDKIT_ADDRESS: z.string().min(1).default('unix:///run/buildkit/buildkitd.sock'),
+    /** Folder of the daemons' caches, this worker's alone; with the isolation `namespace`. */
+    SLIPWAY_BUILD_DIR: z.string().min(1).default('/var/lib/slipway/buildkit'),
+    /** Builds that this worker runs at once, whatever their architectures; further ones wait for it or another worker. */
+    SLIPWAY_BUILD_SLOTS: z.coerce.number().int().min(1).max(100).default(10),
+    /** After this time without a build a daemon is stopped. */
+    SLIPWAY_BUILD_IDLE_MS: z.coerce.number().int().min(0).default(300_000),
+    /** What the steps of a build may reach, in the words of SLIPWAY_EGRESS_ALLOW; package archives are often plain http. */
+    SLIPWAY_BUILD_EGRESS_ALLOW: list(['external']),
+    SLIPWAY_BUILD_EGRESS_PORTS: egressPorts(['80', '443', '8443']),
+    /** Registry repository of a Trivy database, such as an own mirror; without it the cache folder's database is used as it is. */
+    SLIPWAY_TRIVY_DB_REPOSITORY: z.string().min(1).optional(),
+    SLIPWAY_TRIVY_CACHE_DIR: z.string().min(1),
+    /** The workflows as one file, made by `node worker/bundle.ts`; without it the worker makes its own at start. */
+    SLIPWAY_WORKFLOW_BUNDLE: z.string().optional(),
+    /** Folder for checkouts and other short-lived files; swept at start. */
+    SLIPWAY_WORK_DIR: z.string().min(1),
+    SLIPWAY_TOOL_TRIVY: z.string().optional(),
+    SLIPWAY_TOOL_BUILDCTL: z.string().optional(),
+    SLIPWAY_TOOL_BUILDKITD: z.string().optional(),
+    /** Folder of the CNI plug-ins that give steps their networks. */
+    SLIPWAY_CNI_DIR: z.string().min(1).default('/usr/lib/cni'),
+  })
+  .superRefine(({ SLIPWAY_WORKER_ROLES: roles, SLIPWAY_BUILD_REGIONS: regions }, context) => {
+    if (!roles.includes('build') || regions.length > 0) return;
+    const message =
+      'a worker that builds needs the regions whose builds it takes; leave "build" out of SLIPWAY_WORKER_ROLES for one that does not';
+    context.addIssue({ code: 'custom', path: ['SLIPWAY_BUILD_REGIONS'], message });
+  });
 
 export type Config = Readonly<z.infer<typeof environmentSchema>>;
 export type WorkerConfig = Readonly<z.infer<typeof workerSchema>>;
