@@ -14,7 +14,8 @@ const recurring: readonly {
   readonly every: Duration;
   readonly jitter: Duration;
 }[] = [
-  { name: 'slipway-reconcile', workflowType: 'sourceReconciliation', every: '10m', jitter: '1m' },
+  // With its spread, and the time a delivery gets to be on its way, no push is found later than after ten minutes.
+  { name: 'slipway-reconcile', workflowType: 'sourceReconciliation', every: '9m', jitter: '30s' },
   { name: 'slipway-maintenance', workflowType: 'maintenance', every: '1m', jitter: '5s' },
   { name: 'slipway-base-images', workflowType: 'baseImageWatch', every: '5m', jitter: '30s' },
   { name: 'slipway-retention', workflowType: 'retention', every: '24h', jitter: '1h' },
