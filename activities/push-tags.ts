@@ -28,6 +28,8 @@ export interface DeleteImageInput {
   readonly repository: RepositoryRef;
   readonly digest: string;
   readonly tags: readonly string[];
+  /** The images of an index: an attempt that lost its worker after the index was gone knows them by this. */
+  readonly parts: readonly string[];
 }
 
 /** `fenced`: built, not moved, as a newer run holds the tag. */
@@ -101,12 +103,12 @@ async function settleTag(
 
 /**
  * Takes `tags` off the digest where they are on it, and the digest away unless something else of the repository holds it, with those
- * manifests beneath it that nothing else needs: they could be pulled by digest. The image itself goes last, so that a lost attempt
- * is made again.
+ * manifests beneath it that nothing else needs: they could be pulled by digest. Those go last, as some registries keep what an index
+ * names.
  */
 export async function deleteTagged(
   { db }: Pick<TagDeps, 'db'>,
-  { at, runId, repository, digest, tags }: Omit<DeleteImageInput, 'attempt'> & { at: Place },
+  { at, runId, repository, digest, tags, parts: known }: Omit<DeleteImageInput, 'attempt'> & { at: Place },
 ): Promise<{ deletedTags: readonly string[]; isDigestDeleted: boolean }> {
   const { client, path, signal } = at;
   const tagged = await readTags(at);
@@ -125,12 +127,13 @@ export async function deleteTagged(
     return { deletedTags, isDigestDeleted: false };
   }
   const head = await client.manifestHead(path, digest, { signal });
-  const parts = head === undefined ? [] : [...(await partsUnder(at, [head]))];
+  const found = head === undefined ? [] : await partsUnder(at, [head]);
+  const parts = [...new Set([...known, ...found])].filter((part) => part !== digest);
   const needed = await listNeededDigests(db, { repositoryId: repository.id, runId, image: digest, digests: parts });
   const isKept = (part: string): boolean =>
     others.has(part) || needed.has(part) || tagged.some((each) => each.digest === part);
-  for (const part of parts.filter((each) => !isKept(each))) await client.manifestDelete(path, part, { signal });
   // Takes its tags along.
   await client.manifestDelete(path, digest, { signal });
+  for (const part of parts.filter((each) => !isKept(each))) await client.manifestDelete(path, part, { signal });
   return { deletedTags, isDigestDeleted: true };
 }

@@ -38,12 +38,16 @@ async function deleteAll(
   signal: AbortSignal,
 ): Promise<void> {
   const tagged: string[] = [];
+  const parts: string[] = [];
   for (const tag of await tagsOf(client, path, signal)) {
     const head = await client.manifestHead(path, tag, { signal });
     if (head === undefined) continue;
-    tagged.push(...(isIndexMediaType(head.mediaType) ? await partsOf(client, { path, tag, signal }) : []), head.digest);
+    tagged.push(head.digest);
+    if (isIndexMediaType(head.mediaType)) parts.push(...(await partsOf(client, { path, tag, signal })));
   }
-  for (const digest of new Set([...tagged, ...digests])) await client.manifestDelete(path, digest, { signal });
+  // Some registries keep what an index names.
+  for (const digest of new Set([...tagged, ...digests, ...parts]))
+    await client.manifestDelete(path, digest, { signal });
 }
 
 /** The images of an index: they could be pulled by digest from a repository made anew under this name. */

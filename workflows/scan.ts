@@ -155,6 +155,7 @@ async function carryOutBlock(
     repository,
     digest: images.digest,
     tags,
+    parts: images.platforms.map((image) => image.digest),
   });
   return { backup, isDeleted: isDigestDeleted || tags.length > 0 };
 }

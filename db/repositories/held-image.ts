@@ -9,7 +9,7 @@ export interface ExpiredRun {
   readonly instance: string;
   /** `namespace/repository`. */
   readonly path: string;
-  /** Of a build whose image never had a tag: the image and its architectures. */
+  /** Of a build whose image never had a tag: the image first, then its architectures. */
   readonly digests: readonly string[];
 }
 
@@ -25,12 +25,11 @@ export async function listExpiredRuns(
     select run.id as "runId", run.repository_id as "repositoryId", instance.name as instance,
       namespace.name || '/' || repository.name as path,
       coalesce((
-        select array_agg(distinct held.digest)
+        select array_remove(array[build.digest] || array(
+          select distinct digest from build_architecture
+          where build_architecture.build_id = build.id and digest is distinct from build.digest), null)
         from build
-        cross join lateral (
-          select build.digest union all
-          select digest from build_architecture where build_architecture.build_id = build.id) held
-        where build.run_id = run.id and held.digest is not null
+        where build.run_id = run.id
           and not exists (
             select from tag_move where tag_move.repository_id = run.repository_id and tag_move.digest = build.digest)
       ), '{}') as digests

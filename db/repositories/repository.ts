@@ -145,7 +145,7 @@ export interface DoomedRepository {
   readonly instance: string;
   /** `namespace/name`. */
   readonly path: string;
-  /** Images that runs left there, which a tag list of the registry may not show. */
+  /** Images that runs left there, which a tag list of the registry may not show; indexes before what they name. */
   readonly digests: readonly string[];
 }
 
@@ -162,8 +162,8 @@ export async function listDoomedRepositories(
     .select(
       sql<string[]>`array(
         select digest from run where run.repository_id = repository.id and digest is not null union
-        select digest from build where build.repository_id = repository.id and digest is not null union
-        select parts.digest from build_architecture parts join build on build.id = parts.build_id
+        select digest from build where build.repository_id = repository.id and digest is not null) || array(
+        select distinct parts.digest from build_architecture parts join build on build.id = parts.build_id
           where build.repository_id = repository.id and parts.digest is not null)`.as('digests'),
     )
     .where('id' in scope ? 'repository.id' : 'namespace.id', '=', 'id' in scope ? scope.id : scope.namespaceId)
