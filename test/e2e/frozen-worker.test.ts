@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { folderName } from '../../activities/drivers/build-folders.ts';
 import { createDatabase } from '../../db/database.ts';
-import { join } from 'node:path';
-import { readdir, readFile } from 'node:fs/promises';
 import type { ApiClient } from '../../stack/api-client.ts';
 import { type BuildWorker, startBuildWorker } from '../support/build-worker.ts';
 import { openStackCheck, type StackCheck } from '../support/stack-check.ts';
@@ -119,11 +119,8 @@ async function stepsOf({ folder }: BuildWorker): Promise<readonly string[]> {
   const own = `/slipway/${folderName(join(folder, 'buildkit'))}/`;
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const groups = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')));
-  return pids.filter((_, index) => groups[index]?.split('\n').some((line) => isOfSteps(line, own)));
-}
-
-function isOfSteps(line: string, own: string): boolean {
-  return line.includes(own) && line.includes('/steps');
+  const isStep = (line: string) => line.includes(own) && line.includes('/steps');
+  return pids.filter((_, index) => groups[index]?.split('\n').some(isStep));
 }
 
 /** Every move of a tag by the run. */
