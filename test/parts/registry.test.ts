@@ -198,6 +198,17 @@ describe('between two real registries, the second behind a token service,', () =
     await expect(clients().to.ping({ signal })).resolves.toBeUndefined();
   });
 
+  test('an index is deleted before the images it names, which are then gone by digest too', async () => {
+    const { from: client } = clients();
+    const images = [await pushImage(client, 'shop/denied'), await pushImage(client, 'shop/denied', { sizes: [10] })];
+    const bytes = Buffer.from(indexBuild(images));
+    const index = await client.manifestPut('shop/denied', digestOf(bytes), { mediaType: ociIndex, bytes, signal });
+    const digests = [index, ...images.map(({ digest }) => digest)];
+    for (const digest of digests) await client.manifestDelete('shop/denied', digest, { signal });
+    const heads = digests.map((digest) => client.manifestHead('shop/denied', digest, { signal }));
+    expect(await Promise.all(heads)).toEqual([undefined, undefined, undefined]);
+  });
+
   test('a tag is deleted without its manifest, a manifest with all its tags, and both a second time', async () => {
     const { from } = clients();
     const { digest } = await pushImage(from, 'shop/deleted');
