@@ -177,7 +177,7 @@ describe('git-hostile-repos: a repository with', () => {
       code: 'build.source_too_large',
       message: expect.stringContaining('a path that no file system takes'),
     });
-  });
+  }, 30_000);
 
   test('a name longer than a file may have is refused by name, however it is spelt', async () => {
     for (const letter of ['x', '\u00e9', '"']) {
@@ -188,7 +188,7 @@ describe('git-hostile-repos: a repository with', () => {
     const hostile = await newRepository();
     const commit = await hostile.repository.commit({ Dockerfile: 'FROM scratch\n', ['"'.repeat(255)]: '' });
     expect(await contextOf(hostile, { commit })).toHaveLength(2);
-  });
+  }, 30_000);
 
   test.each(['$(touch CANARY)', 'a%2fb', '\u202egnp', "';touch CANARY;'", '--upload-pack=touch CANARY'])(
     'a branch named %j is cloned by that name',
