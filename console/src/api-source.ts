@@ -105,6 +105,10 @@ export function listSourceAccounts(
   return get(`${accountsPath(instance)}${query({ limit: 50, cursor })}`, signal);
 }
 
+export function fetchSourceAccount(id: string, signal?: AbortSignal): Promise<SourceAccount> {
+  return get(accountPath(id), signal);
+}
+
 export function listAuthorizations(instance: string, signal?: AbortSignal): Promise<Page<SourceAuthorization>> {
   return get(`${accountsPath(instance)}/authorizations`, signal);
 }

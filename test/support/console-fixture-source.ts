@@ -92,7 +92,7 @@ function bindingOf(
     commitStatus: { enabled: true, issue: null },
     issue: null,
     reconciledAt: at(300),
-    lastEvent: { event: 'push', receivedAt: at(120) },
+    lastEvent: installed ? { event: 'push', receivedAt: at(120) } : null,
   };
 }
 
@@ -185,6 +185,7 @@ export function answerAccount(
       detail: id === 'src-code' ? 'The host does not take the credential.' : 'The host took the credential.',
       latencyMs: 12,
     });
+  if (method === 'GET') return sendJson(response, 200, account);
   if (method === 'PUT') return saveAccount(accounts, response, { id, instance: account.instance, body });
   if (account.repositories > 0) {
     const detail = 'Repositories are bound through this source account: shop/web. Unbind them first.';

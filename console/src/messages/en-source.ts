@@ -6,6 +6,7 @@ export const enSource = {
     title: 'Source accounts',
     hint: 'How this instance reads code: the hosts it knows, each with the credential that clones, installs webhooks and shows results on commits.',
     instance: 'Instance',
+    of: (instance: string) => `Instance ${instance}`,
     columns: {
       name: 'Account',
       credential: 'Credential',
@@ -108,6 +109,7 @@ export const enSource = {
     hook: 'Webhook',
     hookInstalled: 'installed at the host',
     hookByHand: 'to be added by hand',
+    hookAdded: 'added by hand, and delivering',
     lastEvent: 'Last event',
     noEvent: 'none yet',
     compared: 'Refs compared',
@@ -123,7 +125,7 @@ export const enSource = {
     secretStored: 'was shown once; rotate it to get a new one',
     secretPut:
       'A new secret is in place, at the host too. Deliveries signed with the old one are taken for 24 more hours.',
-    secretNew: 'A new secret is in place. Deliveries signed with the old one are taken for 24 more hours.',
+    hookPut: 'Bound, and the webhook is installed at the host: the next push is told at once.',
     hideSecret: 'I have copied it',
     rotate: 'Rotate secret…',
     rotateTitle: 'Make a new webhook secret?',
@@ -163,7 +165,6 @@ export const enSource = {
     newest: 'Back to newest',
     older: 'Older',
     deleted: 'ref deleted',
-    started: 'Started',
     duplicateOf: 'Was told before:',
     supersededBy: (commit: string) => `The ref stands at ${commit} already`,
     build: 'build',
@@ -197,7 +198,7 @@ export const enSource = {
     directories: 'Directories',
     files: 'Files',
     away: 'The source host cannot be asked now. Type it in; it is looked up when a build starts.',
+    missing: 'There is no such file in the code now.',
     noRef: 'Choose a branch or tag first to pick from its files.',
-    at: (ref: string) => `As at ${ref}`,
   },
 };

@@ -1,5 +1,5 @@
 import { TextInput } from '@mantine/core';
-import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { listSourceTree } from '../api-source.ts';
 import type { SourceEntry } from '../api-source.ts';
@@ -25,6 +25,7 @@ export function SourceFields({ repository, draft, onChange }: DraftProps & { rep
   const file = folder === '' ? draft.dockerfile : `${folder}/${draft.dockerfile}`;
   const directories = useTree(repository, { at, path: parentOf(context) });
   const files = useTree(repository, { at, path: parentOf(file) });
+  const isMissing = files.isKnown && draft.dockerfile !== '' && !files.entries.some(({ path }) => path === file);
   return (
     <>
       {draft.refMatch === 'exact' ? (
@@ -61,7 +62,7 @@ export function SourceFields({ repository, draft, onChange }: DraftProps & { rep
       />
       <SuggestField
         label={words.dockerfile}
-        hint={files.hint ?? words.dockerfileHint}
+        hint={files.hint ?? (isMissing ? messages.source.picker.missing : words.dockerfileHint)}
         value={draft.dockerfile}
         groups={fileGroups(offered(files.entries, file), folder)}
         isRequired
@@ -81,6 +82,8 @@ function useShownRef(repository: string, draft: BuildRuleDraft): string | null {
 
 interface Tree {
   readonly entries: readonly SourceEntry[];
+  /** What was asked for last was answered. */
+  readonly isKnown: boolean;
   /** Why nothing is offered, or whose files these are. */
   readonly hint: string | undefined;
 }
@@ -93,12 +96,12 @@ function useTree(repository: string, { at, path }: { at: string | null; path: st
     queryFn: ({ signal }) => listSourceTree(repository, { ref: at ?? '', path: asked }, signal),
     enabled: at !== null,
     staleTime: freshMs,
-    placeholderData: keepPreviousData,
     retry: false,
   });
-  if (at === null) return { entries: [], hint: words.noRef };
-  if (!tree.isError) return { entries: tree.data?.items ?? [], hint: undefined };
-  return { entries: [], hint: wordUnasked(tree.error) };
+  if (at === null) return { entries: [], isKnown: false, hint: words.noRef };
+  if (!tree.isError)
+    return { entries: tree.data?.items ?? [], isKnown: tree.isSuccess && asked === path, hint: undefined };
+  return { entries: [], isKnown: false, hint: wordUnasked(tree.error) };
 }
 
 /** The directory in which a path is being typed. */
@@ -121,8 +124,10 @@ function offered(entries: readonly SourceEntry[], typed: string): readonly Sourc
 /** Files, and directories to look into, as they are called inside the context. */
 function fileGroups(entries: readonly SourceEntry[], folder: string) {
   const words = messages.source.picker;
-  const nameOf = ({ path }: SourceEntry): string => (folder === '' ? path : path.slice(folder.length + 1));
-  const of = (type: SourceEntry['type']): SourceEntry[] => entries.filter((entry) => entry.type === type);
+  const inside = folder === '' ? '' : `${folder}/`;
+  const nameOf = ({ path }: SourceEntry): string => path.slice(inside.length);
+  const of = (type: SourceEntry['type']): SourceEntry[] =>
+    entries.filter((entry) => entry.type === type && entry.path.startsWith(inside));
   return [
     { group: words.files, items: of('file').map(nameOf) },
     { group: words.directories, items: of('directory').map((entry) => `${nameOf(entry)}/`) },

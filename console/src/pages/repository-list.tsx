@@ -36,6 +36,7 @@ export function RepositoryListPage(): ReactNode {
           <thead>
             <tr>
               <th scope="col">{words.columns.name}</th>
+              <th scope="col">{words.columns.instance}</th>
               <th scope="col">{words.columns.type}</th>
               <th scope="col">{words.columns.source}</th>
               <th scope="col">{words.columns.autoBuild}</th>
@@ -71,6 +72,7 @@ function RepositoryRow({ repository }: { repository: Repository }): ReactNode {
         </Link>
         <p className="muted small">{repository.summary}</p>
       </td>
+      <td data-label={columns.instance}>{repository.instance}</td>
       <td data-label={columns.type}>{words.types[repository.type]}</td>
       <td data-label={columns.source}>
         {source === null ? (

@@ -107,8 +107,11 @@ function Accounts({ instance }: { instance: string }): ReactNode {
         </EmptyPanel>
       )}
       {items.length > 0 && (
-        <section className="panel" aria-label={words.title}>
-          <div className="panel-head panel-head-end">{add}</div>
+        <section className="panel" aria-labelledby="source-accounts">
+          <div className="panel-head">
+            <h2 id="source-accounts">{words.of(instance)}</h2>
+            {add}
+          </div>
           <AccountTable accounts={items} onOpen={setDialog} />
         </section>
       )}

@@ -99,11 +99,13 @@ export function DeleteAccountDialog({
       title={words.removeTitle}
       centered
     >
-      <p>
-        <strong className="break">{accountName(account)}</strong>
-      </p>
-      <p>{words.removeBody}</p>
-      {remove.isError && <ErrorPanel problem={wordProblem(remove.error, messages.error.actionTitle)} />}
+      <div className="dialog-form">
+        <p>
+          <strong className="break">{accountName(account)}</strong>
+        </p>
+        <p>{words.removeBody}</p>
+        {remove.isError && <ErrorPanel problem={wordProblem(remove.error, messages.error.actionTitle)} />}
+      </div>
       <div className="dialog-actions">
         <Button variant="default" onClick={onClose} data-autofocus>
           {words.keep}

@@ -191,8 +191,10 @@ function Question({
 }): ReactNode {
   return (
     <Modal opened closeButtonProps={{ 'aria-label': messages.shell.close }} onClose={onClose} title={title} centered>
-      <p>{body}</p>
-      {act.error !== null && <ErrorPanel problem={wordProblem(act.error, messages.error.actionTitle)} />}
+      <div className="dialog-form">
+        <p>{body}</p>
+        {act.error !== null && <ErrorPanel problem={wordProblem(act.error, messages.error.actionTitle)} />}
+      </div>
       <div className="dialog-actions">
         <Button variant="default" onClick={onClose} data-autofocus>
           {messages.source.binding.keep}

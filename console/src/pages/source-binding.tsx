@@ -5,14 +5,16 @@ import { useState } from 'react';
 import type { ReactNode } from 'react';
 import type { Reason } from '../../../domain/errors.ts';
 import type { Repository } from '../api-build.ts';
-import { fetchBinding } from '../api-source.ts';
+import { fetchBinding, fetchSourceAccount } from '../api-source.ts';
 import type { Hook, SourceBinding } from '../api-source.ts';
+import { accountName } from '../forms/source-account.ts';
 import { messages } from '../messages/index.ts';
 import { EmptyPanel, ErrorPanel, Facts, LoadingPanel } from '../ui/panels.tsx';
 import { Ago } from '../ui/time.tsx';
 import { wordProblem, wordReason } from '../words.ts';
 import { BindDialog, RotateDialog, UnbindDialog } from './source-binding-dialogs.tsx';
 import { HookByHand } from './source-hook.tsx';
+import type { MadeHook } from './source-hook.tsx';
 
 type Dialog = 'bind' | 'unbind' | 'rotate';
 
@@ -21,7 +23,7 @@ export function SourceBindingPanel({ repository }: { repository: Repository }): 
   const words = messages.source.binding;
   const [dialog, setDialog] = useState<Dialog | null>(null);
   // A secret comes once, in the answer that made it, and is kept only as long as this page.
-  const [newHook, setNewHook] = useState<Hook | null>(null);
+  const [made, setMade] = useState<MadeHook | null>(null);
   const queries = useQueryClient();
   const isBound = repository.codeSource !== null;
   const binding = useQuery({
@@ -29,9 +31,9 @@ export function SourceBindingPanel({ repository }: { repository: Repository }): 
     queryFn: ({ signal }) => fetchBinding(repository.id, signal),
     enabled: isBound,
   });
-  const changed = async (hook: Hook | null): Promise<void> => {
+  const changed = async (hook: Hook | null, by: MadeHook['by'] = 'bind'): Promise<void> => {
     setDialog(null);
-    setNewHook(hook?.secret === null ? null : hook);
+    setMade(hook === null || hook.secret === null ? null : { hook, by });
     await queries.invalidateQueries({ queryKey: ['repository', repository.id] });
     if (hook === null) queries.removeQueries({ queryKey: ['binding', repository.id] });
     else await queries.invalidateQueries({ queryKey: ['binding', repository.id] });
@@ -52,11 +54,7 @@ export function SourceBindingPanel({ repository }: { repository: Repository }): 
             <>
               <Issues binding={binding.data} />
               <BindingFacts repository={repository} binding={binding.data} />
-              <HookByHand
-                hook={newHook ?? binding.data.hook}
-                isNew={newHook !== null}
-                onCopied={() => setNewHook(null)}
-              />
+              <HookByHand hook={binding.data.hook} made={made} onCopied={() => setMade(null)} />
             </>
           )}
         </section>
@@ -71,14 +69,18 @@ export function SourceBindingPanel({ repository }: { repository: Repository }): 
           repository={repository}
           binding={isBound ? (binding.data ?? null) : null}
           onClose={() => setDialog(null)}
-          onBound={changed}
+          onBound={(hook) => changed(hook)}
         />
       )}
       {dialog === 'unbind' && (
         <UnbindDialog repository={repository.id} onClose={() => setDialog(null)} onUnbound={() => changed(null)} />
       )}
       {dialog === 'rotate' && (
-        <RotateDialog repository={repository.id} onClose={() => setDialog(null)} onRotated={changed} />
+        <RotateDialog
+          repository={repository.id}
+          onClose={() => setDialog(null)}
+          onRotated={(hook) => changed(hook, 'rotate')}
+        />
       )}
     </>
   );
@@ -102,8 +104,11 @@ function Acts({ onOpen }: { onOpen: (dialog: Dialog) => void }): ReactNode {
 }
 
 /** What does not work, worst first. */
-function Issues({ binding: { issue, hook, commitStatus } }: { binding: SourceBinding }): ReactNode {
-  const said = [hook.issue, commitStatus.issue].filter((each): each is Reason => each !== null);
+function Issues({ binding }: { binding: SourceBinding }): ReactNode {
+  const { issue, hook, commitStatus } = binding;
+  const said = [isDelivering(binding) ? null : hook.issue, commitStatus.issue].filter(
+    (each): each is Reason => each !== null,
+  );
   return (
     <>
       {issue !== null && (
@@ -122,7 +127,7 @@ function Issues({ binding: { issue, hook, commitStatus } }: { binding: SourceBin
 
 function BindingFacts({ repository, binding }: { repository: Repository; binding: SourceBinding }): ReactNode {
   const words = messages.source.binding;
-  const { hook, lastEvent, reconciledAt, commitStatus } = binding;
+  const { lastEvent, reconciledAt, commitStatus } = binding;
   return (
     <Facts
       items={[
@@ -135,10 +140,10 @@ function BindingFacts({ repository, binding }: { repository: Repository; binding
         [
           words.account,
           <Link key="account" to="/source-accounts" search={{ instance: repository.instance }}>
-            {binding.sourceAccount}
+            <AccountName id={binding.sourceAccount} />
           </Link>,
         ],
-        [words.hook, hook.installed ? words.hookInstalled : words.hookByHand],
+        [words.hook, wordHook(binding)],
         [
           words.lastEvent,
           lastEvent === null ? (
@@ -159,4 +164,25 @@ function BindingFacts({ repository, binding }: { repository: Repository; binding
       ]}
     />
   );
+}
+
+/** A webhook somebody added by hand is known by what it delivers. */
+function isDelivering({ lastEvent }: SourceBinding): boolean {
+  return lastEvent !== null && lastEvent.event !== 'catch_up';
+}
+
+function wordHook(binding: SourceBinding): string {
+  const words = messages.source.binding;
+  if (binding.hook.installed) return words.hookInstalled;
+  return isDelivering(binding) ? words.hookAdded : words.hookByHand;
+}
+
+/** The account's name once it is known. */
+function AccountName({ id }: { id: string }): ReactNode {
+  const account = useQuery({
+    queryKey: ['source-account', id],
+    queryFn: ({ signal }) => fetchSourceAccount(id, signal),
+    staleTime: 60_000,
+  });
+  return account.data === undefined ? id : `${accountName(account.data)} (${messages.source.host[account.data.host]})`;
 }

@@ -115,6 +115,7 @@ function Pager({
   nextCursor: string | null;
 }): ReactNode {
   const words = messages.source.events;
+  if (filter.cursor === undefined && nextCursor === null) return null;
   const page = { to: '/repositories/$repositoryId/source-events', params: { repositoryId: repository } } as const;
   return (
     <nav className="pager" aria-label={words.title}>

@@ -5,16 +5,31 @@ import { messages } from '../messages/index.ts';
 import { CopyButton } from '../ui/copy-button.tsx';
 import { Facts } from '../ui/panels.tsx';
 
+/** A webhook with the secret that was just made for it, and by what. */
+export interface MadeHook {
+  readonly hook: Hook;
+  readonly by: 'bind' | 'rotate';
+}
+
 /** The webhook as people add it themselves; a secret that was just made is shown this once. */
-export function HookByHand({ hook, isNew, onCopied }: { hook: Hook; isNew: boolean; onCopied: () => void }): ReactNode {
+export function HookByHand({
+  hook,
+  made,
+  onCopied,
+}: {
+  hook: Hook;
+  made: MadeHook | null;
+  onCopied: () => void;
+}): ReactNode {
   const words = messages.source.binding;
   if (hook.installed) {
-    return isNew ? (
+    return made === null ? null : (
       <p className="note-success" role="status">
-        {words.secretPut}
+        {made.by === 'bind' ? words.hookPut : words.secretPut}
       </p>
-    ) : null;
+    );
   }
+  const secret = made?.hook.secret ?? null;
   return (
     <div className="hook-by-hand">
       <p>{hook.instructions}</p>
@@ -23,17 +38,17 @@ export function HookByHand({ hook, isNew, onCopied }: { hook: Hook; isNew: boole
           [words.address, <Copyable key="address" text={hook.url} label={words.address} />],
           [
             words.secret,
-            isNew && hook.secret !== null ? (
-              <Copyable key="secret" text={hook.secret} label={words.secret} />
-            ) : (
+            secret === null ? (
               <span key="stored" className="muted">
                 {words.secretStored}
               </span>
+            ) : (
+              <Copyable key="secret" text={secret} label={words.secret} />
             ),
           ],
         ]}
       />
-      {isNew && (
+      {secret !== null && (
         <p className="with-icon" role="status">
           {words.secretOnce}
           <Button variant="default" onClick={onCopied}>

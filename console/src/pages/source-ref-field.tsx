@@ -44,7 +44,7 @@ export function RefField({
       label={label}
       hint={refs.isError ? wordUnasked(refs.error) : undefined}
       value={value}
-      groups={[{ group: type === 'tag' ? words.tags : words.branches, items: [...new Set(items)] }]}
+      groups={[{ group: type === 'tag' ? words.tags : words.branches, items }]}
       isRequired
       isFocused={isFocused}
       onOpen={() => setTyped('')}

@@ -1,5 +1,3 @@
-import '@mantine/core/styles/Popover.css';
-import '@mantine/core/styles/Combobox.css';
 import { Autocomplete } from '@mantine/core';
 import type { ReactNode } from 'react';
 
@@ -27,7 +25,10 @@ export function SuggestField({
   /** Somebody goes to the field to see what there is. */
   onOpen?: () => void;
 }): ReactNode {
-  const data = groups.filter(({ items }) => items.length > 0).map(({ group, items }) => ({ group, items: [...items] }));
+  const data = groups
+    .filter(({ items }) => items.length > 0)
+    // Mantine refuses to show anything where a value stands twice.
+    .map(({ group, items }) => ({ group, items: [...new Set(items)] }));
   const isSettled = groups.flatMap(({ items }) => items).every((item) => item === value);
   return (
     <Autocomplete
