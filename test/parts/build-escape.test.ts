@@ -199,7 +199,7 @@ describe('escape-dockerfiles: a Dockerfile that wants everything', () => {
     const canceling = new AbortController();
     const { promise: burning, resolve: nowBurning } = Promise.withResolvers<undefined>();
     const hog = world.build('FROM base\nRUN echo burning; for i in 1 2 3 4; do (while :; do :; done) & done; wait', {
-      limits: { cpus: 0.5 },
+      limits: { cpus: 0.3 },
       signal: canceling.signal,
       input: { onLines: (lines) => lines.some(({ text }) => text.endsWith(' burning')) && nowBurning(undefined) },
     });
@@ -213,7 +213,7 @@ describe('escape-dockerfiles: a Dockerfile that wants everything', () => {
     await expect(hog).rejects.toThrow(/abort/i);
 
     expect(beside.lines).toContain('counted');
-    expect(before.quota).toBe(0.5);
+    expect(before.quota).toBe(0.3);
     expect(after.timesHeldBack).toBeGreaterThan(before.timesHeldBack);
     // Where both want everything, each namespace gets as much as the other, however many processes it has.
     expect(await cpuWeightOf('acme')).toBe(await cpuWeightOf('other'));
