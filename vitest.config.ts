@@ -17,6 +17,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/{domain,workflows,drivers,console,stack}/**/*.test.ts'],
           exclude: [temporalTests],
+          // Some start small programs, while other tests have the processors.
+          testTimeout: 20_000,
         },
       },
       {

@@ -8,8 +8,6 @@ export type DatabaseTransaction = Transaction<Schema>;
 
 export interface DatabaseOptions {
   readonly url: string;
-  /** PostgreSQL schema to work in; tests use one per file. */
-  readonly schema?: string;
   readonly maxConnections?: number;
   readonly onPoolError?: (error: Error) => void;
 }
@@ -18,7 +16,7 @@ export interface DatabaseOptions {
  * Opens a pool. int8 comes back as a number (our counters stay below 2^53; pg's default is text), every statement is bounded,
  * and a connection that cannot be had within five seconds is an error rather than a wait without end.
  */
-export function createDatabase({ url, schema, maxConnections = 10, onPoolError }: DatabaseOptions): Database {
+export function createDatabase({ url, maxConnections = 10, onPoolError }: DatabaseOptions): Database {
   const overrides = new TypeOverrides();
   overrides.setTypeParser(types.builtins.INT8, Number);
   const pool = new Pool({
@@ -28,7 +26,6 @@ export function createDatabase({ url, schema, maxConnections = 10, onPoolError }
     connectionTimeoutMillis: 5_000,
     statement_timeout: 30_000,
     idle_in_transaction_session_timeout: 30_000,
-    ...(schema === undefined ? {} : { options: `-c search_path=${schema}` }),
   });
   // An idle connection that the server closes raises here; without a listener it would end the process.
   pool.on('error', (error) => onPoolError?.(error));

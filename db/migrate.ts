@@ -1,16 +1,13 @@
-import { sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { createDatabase } from './database.ts';
 import type { Database } from './database.ts';
 import { migrations } from './migrations/index.ts';
 
 /** Brings the database to the newest schema; safe to run from several processes, Kysely takes an advisory lock. */
-export async function migrate(db: Database, { schema }: { schema?: string } = {}): Promise<void> {
-  if (schema !== undefined) await sql`create schema if not exists ${sql.id(schema)}`.execute(db);
+export async function migrate(db: Database): Promise<void> {
   const migrator = new Migrator({
     db,
     provider: { getMigrations: async () => ({ ...migrations }) },
-    ...(schema === undefined ? {} : { migrationTableSchema: schema }),
   });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) throw error instanceof Error ? error : new Error('A migration failed.', { cause: error });

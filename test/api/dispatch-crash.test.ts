@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEngine } from '../../api/engine.ts';
 import type { Engine } from '../../api/engine.ts';
+import { check } from '../../cli/operator/check.ts';
 import type { Database } from '../../db/database.ts';
 import type { DispatcherProcessInput } from '../support/dispatcher-process.ts';
 import { createInboxWorld } from '../support/inbox-world.ts';
@@ -65,6 +66,7 @@ describe('a dispatcher that dies once the workflow is started, and before that i
     ]);
     expect(await world.outcomesOf(repository)).toEqual([{ kind: 'runs', runs: [run?.id] }]);
     expect(await buildsOf(repository)).toBe(1);
+    expect(await violations()).toEqual([]);
   });
 
   it('is not made up for when the workflow has even ended by then, nor by the host sending again', async () => {
@@ -122,8 +124,8 @@ async function dieBeforeNote(): Promise<void> {
 }
 
 function startDispatcher() {
-  const { url: postgresUrl, schema } = world.database;
-  const input: DispatcherProcessInput = { postgresUrl, schema, temporal, now: world.clock().toISOString() };
+  const { url: postgresUrl } = world.database;
+  const input: DispatcherProcessInput = { postgresUrl, temporal, now: world.clock().toISOString() };
   const program = join(import.meta.dirname, '../support/dispatcher-process.ts');
   return spawn(process.execPath, [program, JSON.stringify(input)], { stdio: ['pipe', 'inherit', 'inherit'] });
 }
@@ -143,6 +145,20 @@ async function executionsOf(workflowId = ''): Promise<readonly string[]> {
     if (!found.includes(execution.runId)) found.push(execution.runId);
   }
   return found;
+}
+
+/** What an operator's check of the whole installation finds. */
+async function violations() {
+  const { db, registries, objectStore } = world.deps;
+  return check({
+    db,
+    registries,
+    objectStore,
+    isWorkflowRunning: async (id) => (await client.workflow.getHandle(id).describe()).status.name === 'RUNNING',
+    clock: world.clock,
+    signal: AbortSignal.timeout(20_000),
+    graceMs: 0,
+  });
 }
 
 async function buildsOf({ id }: SeededRepository): Promise<number> {

@@ -183,6 +183,7 @@ describe('health', () => {
     expect(await answer.json()).toEqual({ status: 'ok', degraded: ['temporal', 'store'] });
 
     const other = await createTestApi();
+    expect((await other.call('GET', '/readyz')).status).toBe(200);
     await other.close();
     expect((await other.call('GET', '/livez')).status).toBe(200);
     expect((await other.call('GET', '/readyz')).status).toBe(503);

@@ -95,7 +95,8 @@ test('a part that does not listen to its stop signal is killed, with everything 
 
   await supervisor.stop();
 
-  expect(await strays({ home })).toEqual([]);
+  // What is killed takes a moment to be gone.
+  await expect.poll(() => strays({ home }), { timeout: 10_000 }).toEqual([]);
 });
 
 test('a part that ends before it is ready is named, with its error and where its log is', async () => {
@@ -111,7 +112,7 @@ test('a part that never gets ready is given up and is not left running', async (
 
   await expect(supervisor.start(part)).rejects.toThrow(/^slow was not ready in time \(log: .*\): starting$/);
 
-  expect(await strays({ home })).toEqual([]);
+  await expect.poll(() => strays({ home }), { timeout: 10_000 }).toEqual([]);
 });
 
 test('a program that is not there is a failure with its name in it', async () => {
@@ -127,7 +128,7 @@ test('a stop during a start ends the part that was starting', async () => {
   await supervisor.stop();
 
   await expect(starting).rejects.toThrow('The stack is stopping.');
-  expect(await strays({ home })).toEqual([]);
+  await expect.poll(() => strays({ home }), { timeout: 10_000 }).toEqual([]);
 });
 
 test('a part is prepared before each start and cleaned up after each end', async () => {

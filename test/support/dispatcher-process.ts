@@ -1,6 +1,6 @@
 /**
- * The inbox's reader of an API process, alone, so that a test can kill it: real dispatcher, starter and engine over a test's schema
- * and a Temporal server, as its one argument names them. Ends with whoever started it.
+ * The inbox's reader of an API process, alone, so that a test can kill it: real dispatcher, starter and engine over a test's
+ * database and a Temporal server, as its one argument names them. Ends with whoever started it.
  */
 import { Connection } from '@temporalio/client';
 import { pino } from 'pino';
@@ -12,14 +12,13 @@ import { defaultTimings } from '../../domain/chain.ts';
 
 export interface DispatcherProcessInput {
   readonly postgresUrl: string;
-  readonly schema: string;
   readonly temporal: { readonly address: string; readonly namespace: string };
   /** What this process takes for now: RFC 3339. */
   readonly now: string;
 }
 
-const { postgresUrl, schema, temporal, now }: DispatcherProcessInput = JSON.parse(process.argv[2] ?? '');
-const db = createDatabase({ url: postgresUrl, schema, maxConnections: 5 });
+const { postgresUrl, temporal, now }: DispatcherProcessInput = JSON.parse(process.argv[2] ?? '');
+const db = createDatabase({ url: postgresUrl, maxConnections: 5 });
 const clock = () => new Date(now);
 const log = pino({ level: 'warn' }, pino.destination(2));
 const listener = { on: () => () => {} };

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import type { TestProject } from 'vitest/node';
+import { migrateAt } from '../../db/migrate.ts';
 import { logTail, startChild } from '../../stack/child.ts';
 import { freePort } from '../../stack/ports.ts';
 import { postgresPart, postgresUrl } from '../../stack/postgres.ts';
@@ -10,8 +12,8 @@ import { waitFor } from '../../stack/wait.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** A PostgreSQL server for the whole project; each file works in a schema of its own (`createTestDatabase`). */
-    postgresUrl: string;
+    /** A PostgreSQL server for the whole project; each file works in its own copy of the migrated `template` (`createTestDatabase`). */
+    postgres: { url: string; template: string };
   }
 }
 
@@ -32,11 +34,22 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
   try {
     await waitFor(() => part.isReady(() => logTail(logFile, 20)), AbortSignal.timeout(60_000));
-    project.provide('postgresUrl', postgresUrl({ port, password }));
+    const url = postgresUrl({ port, password });
+    project.provide('postgres', { url, template: await createTemplate(url) });
     return stop;
   } catch (error) {
     const tail = await logTail(logFile, 20);
     await stop();
     throw new Error(`PostgreSQL for tests did not come up. Its last lines:\n${tail}`, { cause: error });
   }
+}
+
+async function createTemplate(serverUrl: string): Promise<string> {
+  const template = 'migrated';
+  const server = new pg.Client({ connectionString: serverUrl });
+  await server.connect();
+  await server.query(`create database ${template}`);
+  await server.end();
+  await migrateAt(Object.assign(new URL(serverUrl), { pathname: template }).href);
+  return template;
 }
