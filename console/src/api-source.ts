@@ -102,7 +102,7 @@ export function listSourceAccounts(
   cursor: string | undefined,
   signal?: AbortSignal,
 ): Promise<Page<SourceAccount>> {
-  return get(`${accountsPath(instance)}${query({ limit: 50, cursor })}`, signal);
+  return get(`${accountsPath(instance)}${query({ limit: 100, cursor })}`, signal);
 }
 
 export function fetchSourceAccount(id: string, signal?: AbortSignal): Promise<SourceAccount> {
