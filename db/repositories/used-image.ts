@@ -68,7 +68,8 @@ export interface StaleBuild {
 /**
  * The rules that build for changed base images and were not built for this change yet: no run of theirs was started by it, and none
  * that lives was queued after it. One that failed is not tried again before the next change or push.
- * Of an image that stands in several places, the one that changed last counts.
+ * Of an image that stands in several places, the one that changed last counts. Those that could not be started when it was last tried
+ * come after the others, so that a source that is away holds up no other's.
  */
 export async function listStaleBuilds(db: Database, { limit }: { limit: number }): Promise<StaleBuild[]> {
   const { rows } = await sql<StaleBuild>`
@@ -88,7 +89,7 @@ export async function listStaleBuilds(db: Database, { limit }: { limit: number }
       and not exists (
         select from run where run.build_rule_id = rule.id and run.queued_at > stale.updated_at
           and (run.cause = 'base_image' or run.ended_at is null))
-    order by stale.updated_at, rule.id
+    order by coalesce(rule.last_automatic_start ->> 'outcome' = 'not_started', false), stale.updated_at, rule.id
     limit ${limit}`.execute(db);
   return rows;
 }

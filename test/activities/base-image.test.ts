@@ -1,20 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createBaseImageActivities } from '../../activities/base-image.ts';
-import { createSecretBox } from '../../activities/drivers/secret-box.ts';
-import { newId } from '../../db/new-id.ts';
+import { noteAutomaticStart } from '../../db/repositories/build-rule.ts';
 import { insertAutomaticRun } from '../../db/repositories/automatic-run.ts';
 import { defaultTimings } from '../../domain/chain.ts';
 import { RegistryError } from '../../domain/registry-error.ts';
+import { baseImagePath as path, baseImageTitle as name, newBaseImageWorld } from '../support/base-image-world.ts';
 import { createTestDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { registryClient, scriptedRegistry } from '../support/registry-client.ts';
-import { runActivity } from '../support/run-activity.ts';
-import { seedBuildRule, seedRepository } from '../support/seed.ts';
-
-const secretBox = createSecretBox({ keys: [randomBytes(32)] });
-const path = 'slipway-base/library/debian';
-const name = 'docker.io/library/debian:bookworm-slim';
+import { seedBuildRule } from '../support/seed.ts';
 
 let world: TestDatabase;
 beforeAll(async () => {
@@ -26,105 +18,7 @@ beforeEach(async () => {
   await world.db.deleteFrom('namespace').where('name', '=', 'slipway-base').execute();
 });
 
-/** An instance whose namespace of base images holds Debian, and a repository there with a rule that asks for changes. */
-async function newWorld({ onBaseImageUpdate = true }: { onBaseImageUpdate?: boolean } = {}) {
-  const { db } = world;
-  const repository = await seedRepository(db, secretBox);
-  const namespaceId = newId('crn');
-  const kept = {
-    auto_create_repository: true,
-    default_repository_type: 'public',
-    default_tag_immutability: false,
-  } as const;
-  const namespace = { id: namespaceId, instance_id: repository.instanceId, name: 'slipway-base', ...kept };
-  await db.insertInto('namespace').values(namespace).execute();
-  await db
-    .insertInto('repository')
-    .values({
-      ...{
-        id: newId('crr'),
-        namespace_id: namespaceId,
-        name: 'library/debian',
-        type: 'public',
-        tag_immutability: false,
-      },
-      ...{ summary: '', description: '', is_auto_build: false, is_no_cache: false },
-    })
-    .execute();
-  const ruleId = await seedBuildRule(db, repository.id, {
-    ref: { type: 'branch', name: 'main' },
-    imageTags: [{ template: 'latest' }],
-    onBaseImageUpdate,
-  });
-  const registry = await scriptedRegistry();
-  const client = registryClient(registry.url);
-  const outside: string[] = [];
-  let now = new Date('2026-11-21T03:00:00Z').getTime();
-  const { readBaseImages } = createBaseImageActivities({
-    db,
-    registries: { client: async () => client },
-    outsideRegistry: (url) => {
-      outside.push(url);
-      return client;
-    },
-    clock: () => new Date((now += 60_000)),
-  });
-  return {
-    repository,
-    ruleId,
-    registry,
-    /** Addresses of the registries asked outside. */
-    outside,
-    /** Puts an image for amd64 and arm64 there, with an attestation beside. */
-    publish(mark: string) {
-      const platforms = ['amd64', 'arm64'].map((architecture) => {
-        const config = registry.addBlob(path, Buffer.from(JSON.stringify({ architecture, os: 'linux', mark })));
-        const image = registry.addManifest(path, {
-          ...{ schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json', layers: [] },
-          config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...config },
-        });
-        return { ...image, platform: { os: 'linux', architecture } };
-      });
-      const [first] = platforms;
-      const attestation = {
-        ...first,
-        platform: { os: 'unknown', architecture: 'unknown' },
-        annotations: { 'vnd.docker.reference.type': 'attestation-manifest' },
-      };
-      const index = {
-        ...{ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json' },
-        manifests: [...platforms, attestation],
-        annotations: {
-          'org.opencontainers.image.created': '2026-11-20T20:12:44Z',
-          'org.opencontainers.image.description': 'Debian made by mmdebstrap',
-        },
-      };
-      return registry.addManifest(path, index, 'bookworm-slim').digest;
-    },
-    read: () => runActivity(readBaseImages, undefined),
-    /** A successful build of the rule that was made from the image. */
-    async built(digest: string, { from = name, at = new Date('2026-11-21T02:00:00Z') } = {}) {
-      const started = await insertAutomaticRun(db, {
-        ...{ repositoryId: repository.id, ruleId, ref: 'main', commit: 'a'.repeat(40), cause: 'schedule' },
-        ...{ since: at, timings: defaultTimings, queueLimit: 10, at },
-      });
-      const runId = 'runId' in started ? started.runId : '';
-      await end(runId, 'success');
-      const { id } = await db.selectFrom('build').select('id').where('run_id', '=', runId).executeTakeFirstOrThrow();
-      await db.insertInto('build_base_image').values({ build_id: id, name: from, digest }).execute();
-    },
-    end,
-  };
-  async function end(runId: string, result: 'success' | 'failed') {
-    await db
-      .updateTable('run')
-      .set({ status: 'complete', result, ended_at: new Date() })
-      .where('id', '=', runId)
-      .execute();
-    await db.updateTable('build').set({ status: result, ended_at: new Date() }).where('run_id', '=', runId).execute();
-  }
-}
-
+const newWorld = (options?: { onBaseImageUpdate?: boolean }) => newBaseImageWorld(world.db, options);
 const rowsOf = ({ repository }: Awaited<ReturnType<typeof newWorld>>) =>
   world.db.selectFrom('base_image').selectAll().where('instance_id', '=', repository.instanceId).execute();
 
@@ -209,6 +103,28 @@ describe('a base image that changed', () => {
     expect((await here.read()).stale).toEqual([]);
     here.publish('third');
     expect((await here.read()).stale).toMatchObject([{ ruleId: here.ruleId }]);
+  });
+
+  test('that could not be built anew when it was last tried comes after those that were not tried yet', async () => {
+    const here = await newWorld();
+    const again = await seedBuildRule(world.db, here.repository.id, {
+      ref: { type: 'branch', name: 'main' },
+      imageTags: [{ template: 'other' }],
+      onBaseImageUpdate: true,
+    });
+    const first = here.publish('first');
+    await here.built(first);
+    await here.built(first, { ruleId: again });
+    here.publish('second');
+    const due = async () => (await here.read()).stale.map(({ ruleId }) => ruleId);
+    const both = await due();
+    expect(both.toSorted()).toEqual([here.ruleId, again].toSorted());
+    const reason = { code: 'source.not_reachable', params: {}, text: 'The host is away.' };
+    await noteAutomaticStart(world.db, both[0] ?? '', {
+      ...{ cause: 'base_image', ref: 'main', outcome: 'not_started', run: null, reason },
+      at: '2026-11-21T04:00:00.000Z',
+    });
+    expect(await due()).toEqual(both.toReversed());
   });
 
   test('leaves alone rules that do not ask for it, disabled ones, and builds that used another image', async () => {
