@@ -15,6 +15,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
+          // Nothing here keeps anything in a module: files of one worker share what they import, half of their time.
+          isolate: false,
           include: ['test/{domain,workflows,drivers,console,stack}/**/*.test.ts'],
           exclude: [temporalTests],
           // Some start small programs, while other tests have the processors.
@@ -25,6 +27,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'postgres',
+          isolate: false,
           include: ['test/{db,activities,api}/**/*.test.ts'],
           globalSetup: ['test/support/postgres.setup.ts'],
           testTimeout: 30_000,
