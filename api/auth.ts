@@ -38,6 +38,7 @@ export function requireLogin(deps: AuthDeps): MiddlewareHandler<ApiEnv> {
     const actor = header === undefined ? await actorOfCookie(deps, c) : actorOfBearer(deps, header);
     if (actor === undefined) throw unauthenticated();
     c.set('actor', actor);
+    c.set('byHand', header === undefined ? 'manual' : 'api');
     await next();
   };
 }

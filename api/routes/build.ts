@@ -95,7 +95,7 @@ export function buildRoutes(deps: BuildDeps) {
       const { ref } = c.req.valid('json');
       if (ref === undefined) refuseManualBuild(rule);
       const request = { repositoryId: rule.repository_id, ruleId: rule.id, ref };
-      const { build_id: id } = await startBuild(deps, { ...request, cause: 'manual', actor: c.get('actor') });
+      const { build_id: id } = await startBuild(deps, { ...request, cause: c.get('byHand'), actor: c.get('actor') });
       c.header('location', `/v1/builds/${id}`);
       return c.json(toApiBuild(await getBuild(db, id ?? '')), 202);
     })

@@ -152,7 +152,7 @@ export function recordRoutes(deps: RecordDeps) {
   return newRoutes('run')
     .openapi(start, async (c) => {
       const request = { ...c.req.valid('json'), chainId: c.req.valid('param').id };
-      const { id } = await startChainRun(deps, { ...request, cause: 'manual', actor: c.get('actor') });
+      const { id } = await startChainRun(deps, { ...request, cause: c.get('byHand'), actor: c.get('actor') });
       c.header('location', `/v1/runs/${id}`);
       return c.json(await shapeRun(id), 202);
     })

@@ -40,11 +40,9 @@ const eventSchema = z
     changes: z
       .array(changeSchema)
       .openapi({ description: 'Each ref the delivery told of, with what became of it; empty while pending.' }),
-    runs: z
-      .array(namedRunSchema)
-      .openapi({
-        description: 'The runs and builds its outcomes name, as they stand now; those deleted since are left out.',
-      }),
+    runs: z.array(namedRunSchema).openapi({
+      description: 'The runs and builds its outcomes name, as they stand now; those deleted since are left out.',
+    }),
     receivedAt: timeSchema,
     handledAt: timeSchema.nullable(),
   })

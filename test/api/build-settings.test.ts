@@ -19,7 +19,7 @@ describe('the settings of a repository', () => {
     expect((await repository.press()).status).toBe(202);
     await world.call('PUT', repository.path, { body: { buildSettings: { autoBuild: true } } });
     await repository.push('main', { after: 'f'.repeat(40) });
-    expect(await repository.builds()).toMatchObject([{ cause: 'source_push' }, { cause: 'manual' }]);
+    expect(await repository.builds()).toMatchObject([{ cause: 'source_push' }, { cause: 'api' }]);
   });
 
   it('no cache: every build is told to use none, until it is changed', async () => {

@@ -34,7 +34,7 @@ describe('the Build button', () => {
     expect(answer.body).toMatchObject({
       repository: { id: repository.id, namespace: repository.namespace, name: 'app' },
       rule: { id: ruleId, definition: { ref: { name: 'main' } } },
-      cause: 'manual',
+      cause: 'api',
       ref: 'main',
       refType: 'branch',
       commit: 'c'.repeat(40),

@@ -182,5 +182,5 @@ it('a chain of a whole namespace builds the bound repositories and lets the loca
   vi.mocked(world.deps.registries.client).mockResolvedValue({ ...client, manifestHead: async () => head });
   const body = { repository: textAt(made, 'id'), tag: 'v1' };
   const started = await world.call('POST', `${chain.path}/runs`, { body });
-  expect(started).toMatchObject({ status: 202, body: { cause: 'manual', build: null, tags: ['v1'] } });
+  expect(started).toMatchObject({ status: 202, body: { cause: 'api', build: null, tags: ['v1'] } });
 });

@@ -169,11 +169,11 @@ describe('build parameters', () => {
 describe('the Build button', () => {
   it('builds example 1 as latest, by click and by push', async () => {
     const repository = await world.makeRepository([exampleOne]);
-    expect(await repository.press()).toMatchObject({ status: 202, body: { cause: 'manual', imageTags: ['latest'] } });
+    expect(await repository.press()).toMatchObject({ status: 202, body: { cause: 'api', imageTags: ['latest'] } });
     await repository.push('main', { after: 'e'.repeat(40) });
     expect(await repository.builds()).toMatchObject([
       { cause: 'source_push', imageTags: ['latest'] },
-      { cause: 'manual', imageTags: ['latest'] },
+      { cause: 'api', imageTags: ['latest'] },
     ]);
   });
 

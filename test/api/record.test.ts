@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { recordChild, recordRunStart, recordStep } from '../../db/repositories/record.ts';
 import { SourceError } from '../../domain/source-error.ts';
+import { adminToken } from '../support/api.ts';
 import { createInboxWorld } from '../support/inbox-world.ts';
 import type { InboxWorld } from '../support/inbox-world.ts';
 import { seedBuildRule, seedChain, seedRepository } from '../support/seed.ts';
@@ -29,6 +30,20 @@ async function seedWorld(rule: unknown = latest) {
 const start = (chainId: string, body: unknown) => world.call('POST', `/v1/chains/${chainId}/runs`, { body });
 
 describe('starting a chain by hand', () => {
+  it('in the console has the cause manual, with a token api', async () => {
+    const { repository, chainId } = await seedWorld();
+    const session = await world.call('POST', '/v1/sessions', { body: { token: adminToken }, isLoggedIn: false });
+    const cookie = session.headers.get('set-cookie')?.split(';')[0] ?? '';
+    const clicked = await world.call('POST', `/v1/chains/${chainId}/runs`, {
+      body: { repository: repository.id },
+      headers: { cookie },
+      isLoggedIn: false,
+    });
+    const other = await seedWorld();
+    const called = await start(other.chainId, { repository: other.repository.id });
+    expect([clicked.body?.['cause'], called.body?.['cause']]).toEqual(['manual', 'api']);
+  });
+
   it('builds what the ref is now, and answers 202 with the run and where it is', async () => {
     const { repository, ruleId, chainId } = await seedWorld();
     const answer = await start(chainId, { repository: repository.id });
@@ -40,7 +55,7 @@ describe('starting a chain by hand', () => {
       result: null,
       chain: { id: chainId, name: 'main', version: 1, currentVersion: 1 },
       repository: { id: repository.id, namespace: repository.namespace, name: 'app', instance: repository.instance },
-      cause: 'manual',
+      cause: 'api',
       actor: 'administrator',
       source: { ref: 'main', refType: 'branch', commit: 'c'.repeat(40) },
       tags: ['latest'],
@@ -50,7 +65,7 @@ describe('starting a chain by hand', () => {
       'refs/heads/main',
     ]);
     const [run] = await world.runsOf(repository);
-    expect(run).toMatchObject({ build_rule_id: ruleId, workflow_id: `chain/${chainId}/manual/${run?.id}` });
+    expect(run).toMatchObject({ build_rule_id: ruleId, workflow_id: `chain/${chainId}/api/${run?.id}` });
     expect(vi.mocked(world.deps.starter.start).mock.calls[0]?.[0].id).toBe(run?.id);
   });
 
@@ -178,7 +193,7 @@ describe('a Record', () => {
         { name: 'trigger' },
       ],
       snapshot: { chain: { id: chainId, version: 1 }, rule: { ref: { name: 'main' } } },
-      temporal: { workflowId: `chain/${chainId}/manual/${id}`, url: null },
+      temporal: { workflowId: `chain/${chainId}/api/${id}`, url: null },
     });
     const events = await world.call('GET', `/v1/runs/${id}/events?limit=2`);
     expect(events.body?.['items']).toMatchObject([{ type: 'run.queued' }, { type: 'run.started' }]);
