@@ -8,7 +8,7 @@ export interface BuildRegistry {
   /** Spoken to without TLS. */
   readonly isInsecure: boolean;
   readonly region: string;
-  /** It answers for docker.io to builds of its region, and of regions that have no such registry. */
+  /** It answers for docker.io: first to builds of its region, to others for what their own region does not have. */
   readonly hasBaseImages: boolean;
 }
 
@@ -24,8 +24,8 @@ export interface DaemonConfigInput {
 /** buildkitd.toml of one namespace's daemon. Paths and hosts are written as JSON strings, which TOML reads alike. */
 export function daemonConfig({ registries, region, cniConfig, cniPlugins, cgroupParent }: DaemonConfigInput): string {
   const hosted = registries.filter(({ hasBaseImages }) => hasBaseImages);
-  const near = hosted.filter((registry) => registry.region === region);
-  const mirrors = (near.length > 0 ? near : hosted).map(({ host }) => mirrorOf(host));
+  const nearFirst = hosted.toSorted((a, b) => Number(b.region === region) - Number(a.region === region));
+  const mirrors = nearFirst.map(({ host }) => mirrorOf(host));
   return `insecure-entitlements = []
 [worker.oci]
 snapshotter = "overlayfs"

@@ -37,7 +37,7 @@ describe('canceling a run', () => {
       const answer = await world.call('POST', `/v1/runs/${id}/cancel`, { body: {} });
       expect(answer).toMatchObject({ status: 202, body: { status: 'canceling', cancelRequestedBy: 'administrator' } });
     }
-    expect(world.deps.engine.cancelRun).toHaveBeenCalledWith(`chain/${chainId}/manual/${id}`);
+    expect(world.deps.engine.cancelRun).toHaveBeenCalledWith(`chain/${chainId}/api/${id}`);
     const events = await world.call('GET', `/v1/runs/${id}/events`);
     expect(JSON.stringify(events.body).match(/run\.canceling/g)).toHaveLength(1);
   });

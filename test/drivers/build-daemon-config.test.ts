@@ -26,11 +26,11 @@ function configFor(region: string): string {
 }
 
 describe('the configuration of a namespace’s daemon', () => {
-  test('docker.io is answered by the hosted base images of the build’s region, or of any where the region has none', () => {
-    expect(configFor('ap-southeast-1')).toContain('mirrors = ["images.example.com/slipway-base"]');
-    expect(configFor('eu-west-1')).toContain(
-      'mirrors = ["127.0.0.1:5001/slipway-base","images.example.com/slipway-base"]',
-    );
+  test('docker.io is answered by the hosted base images of the build’s region, then by those of others', () => {
+    const [here, there] = ['127.0.0.1:5001/slipway-base', 'images.example.com/slipway-base'];
+    expect(configFor('ap-southeast-1')).toContain(`mirrors = ["${there}","${here}"]`);
+    expect(configFor('cn-hangzhou')).toContain(`mirrors = ["${here}","${there}"]`);
+    expect(configFor('eu-west-1')).toContain(`mirrors = ["${here}","${there}"]`);
   });
 
   test('only registries without TLS are spoken to without it', () => {

@@ -43,7 +43,7 @@ describe("Slipway's own schedules", () => {
     await client.schedule.getHandle('slipway-reconcile').pause();
     await schedules.ensureOwn();
     const { spec, policies, action, state } = await client.schedule.getHandle('slipway-reconcile').describe();
-    expect(spec.intervals).toMatchObject([{ every: 600_000 }]);
+    expect(spec.intervals).toMatchObject([{ every: 540_000 }]);
     expect(policies.overlap).toBe('SKIP');
     expect(action).toMatchObject({ workflowType: 'sourceReconciliation', taskQueue: taskQueues.chain });
     expect(state.paused).toBe(true);
