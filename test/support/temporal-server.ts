@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startChild } from '../../stack/child.ts';
+import { logTail, startChild } from '../../stack/child.ts';
 import { freePort } from '../../stack/ports.ts';
 import { isTemporalServing, settleTemporal, temporalNamespace, temporalServer } from '../../stack/temporal.ts';
 import { waitFor } from '../../stack/wait.ts';
@@ -10,17 +10,21 @@ import { searchAttributes } from '../../workflows/search-attributes.ts';
 
 export interface TemporalProcess {
   readonly address: string;
+  /** The stack's own; those asked for are there too. */
   readonly namespace: string;
+  /** Goes with the server. */
+  readonly folder: string;
   stop(): Promise<void>;
 }
 
-/** A development server of a test's own, for tests outside the project that has one. */
-export async function startTemporal(): Promise<TemporalProcess> {
+/** A development server with the stack's namespace and others; a missing binary is compiled first. */
+export async function startTemporal({ others = [] }: { others?: readonly string[] } = {}): Promise<TemporalProcess> {
   const { temporal } = await resolveTools(['temporal'], {
     env: process.env,
-    onProgress: () => undefined,
+    onProgress: (line) => process.stderr.write(`${line}\n`),
     signal: new AbortController().signal,
   });
+  const namespaces = [temporalNamespace, ...others];
   const folder = await mkdtemp(join(tmpdir(), 'slipway-temporal-'));
   const port = await freePort();
   const temporalHttp = await freePort([port]);
@@ -31,6 +35,7 @@ export async function startTemporal(): Promise<TemporalProcess> {
       ports: { temporal: port, temporalHttp, temporalMetrics },
       databaseFile: join(folder, 'temporal.db'),
       isDurable: false,
+      namespaces,
     }),
     { logFile: join(folder, 'temporal.log'), mark: folder },
   );
@@ -40,10 +45,14 @@ export async function startTemporal(): Promise<TemporalProcess> {
   };
   try {
     await waitFor(() => isTemporalServing(temporal, port), AbortSignal.timeout(30_000));
-    await settleTemporal(temporal, { port, searchAttributes: Object.values(searchAttributes) });
-    return { address: `127.0.0.1:${port}`, namespace: temporalNamespace, stop };
+    const attributes = Object.values(searchAttributes);
+    await Promise.all(
+      namespaces.map((namespace) => settleTemporal(temporal, { port, searchAttributes: attributes, namespace })),
+    );
+    return { address: `127.0.0.1:${port}`, namespace: temporalNamespace, folder, stop };
   } catch (error) {
+    const tail = await logTail(join(folder, 'temporal.log'), 20);
     await stop();
-    throw error;
+    throw new Error(`The Temporal server for tests did not come up. Its last lines:\n${tail}`, { cause: error });
   }
 }
