@@ -55,22 +55,13 @@ export async function archiveContext(run: GitRun, input: ContextInput): Promise<
     const stopped = stop === undefined ? signal : AbortSignal.any([signal, stop]);
     return run(['-C', directory, ...args], { signal: stopped, timeoutMs, ...options });
   };
-  const tree = await findContext(git, input);
-  await checkDockerfile(git, { ...input, tree });
-  const files = await checkSize(git, tree);
-  const { seconds, message, author } = await readCommit(git, commit);
-  // An archive of a bare tree is dated "now"; a commit of it at the source's own time makes the bytes repeatable.
-  const date = `@${seconds} +0000`;
-  const dated = await git(['commit-tree', '-m', 'context', tree], {
-    env: {
-      ...nobody,
-      GIT_COMMITTER_NAME: nobody.GIT_AUTHOR_NAME,
-      GIT_COMMITTER_EMAIL: nobody.GIT_AUTHOR_EMAIL,
-      GIT_AUTHOR_DATE: date,
-      GIT_COMMITTER_DATE: date,
-    },
-  });
-  await writeArchive(git, { commit: dated.trim(), file });
+  const [tree, { seconds, message, author }] = await inOrder([findContext(git, input), readCommit(git, commit)]);
+  const [, files, dated] = await inOrder([
+    checkDockerfile(git, { ...input, tree }),
+    checkSize(git, tree),
+    dateTree(git, { tree, seconds }),
+  ]);
+  await writeArchive(git, { commit: dated, file });
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash, { signal });
   const { size } = await stat(file);
@@ -88,6 +79,23 @@ type ContextGit = (
   args: readonly string[],
   options?: { env?: Readonly<Record<string, string>>; onStdoutLine?: (line: string) => void; stop?: AbortSignal },
 ) => Promise<string>;
+
+/** All at once; of several that fail the first one tells why, however long it took. */
+async function inOrder<const Works extends readonly Promise<unknown>[]>(
+  works: Works,
+): Promise<{ -readonly [Index in keyof Works]: Awaited<Works[Index]> }> {
+  const ends = await Promise.allSettled(works);
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  return Promise.all(works);
+}
+
+/** An archive of a bare tree is dated "now"; one of a commit of it at the source's own time has the same bytes each time. */
+async function dateTree(git: ContextGit, { tree, seconds }: { tree: string; seconds: number }): Promise<string> {
+  const date = `@${seconds} +0000`;
+  const committer = { GIT_COMMITTER_NAME: nobody.GIT_AUTHOR_NAME, GIT_COMMITTER_EMAIL: nobody.GIT_AUTHOR_EMAIL };
+  const env = { ...nobody, ...committer, GIT_COMMITTER_DATE: date, GIT_AUTHOR_DATE: date };
+  return (await git(['commit-tree', '-m', 'context', tree], { env })).trim();
+}
 
 /** Of a message of any length only the beginning is kept. */
 async function readCommit(
