@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { ReactNode, RefObject } from 'react';
 import type { LogStore } from '../log-store.ts';
 import { messages } from '../messages/index.ts';
@@ -31,8 +31,8 @@ export function BuildLogView(props: ViewProps): ReactNode {
   const scroll = useScroll(view);
   const { rows } = store;
   const isEnded = store.status === 'ended';
-  const { isFollowing, unseen, jump } = useFollow(view, { rows, startsAtEnd: marked === null });
-  useBringIntoView(view, { store, rows, isWrapped, line: found ?? marked?.from ?? initial });
+  const { isFollowing, unseen, jump, stay } = useFollow(view, { rows, startsAtEnd: marked === null });
+  useBringIntoView(view, { store, rows, isWrapped, line: found ?? marked?.from ?? initial, onBring: stay });
   const Rows = isWrapped ? WrappedRows : PlainRows;
   const isWhole = isWrapped && rows <= fewRows;
   // The same box whichever way lines are drawn: the place of the scroll bar stays when the reader changes it.
@@ -141,7 +141,7 @@ function useScroll(view: RefObject<HTMLDivElement | null>): Scroll {
 function useFollow(
   view: RefObject<HTMLDivElement | null>,
   { rows, startsAtEnd }: { rows: number; startsAtEnd: boolean },
-): { isFollowing: boolean; unseen: number; jump: () => void } {
+): { isFollowing: boolean; unseen: number; jump: () => void; stay: () => void } {
   const [isFollowing, setFollowing] = useState(startsAtEnd);
   const [seen, setSeen] = useState(rows);
   useEffect(() => {
@@ -162,13 +162,21 @@ function useFollow(
     view.current?.scrollTo({ top: view.current.scrollHeight });
     setFollowing(true);
   };
-  return { isFollowing, unseen: Math.max(0, rows - seen), jump };
+  // The browser tells of a scroll later: a line that comes before it would take the reader to the end again.
+  const stay = useCallback(() => setFollowing(false), []);
+  return { isFollowing, unseen: Math.max(0, rows - seen), jump, stay };
 }
 
 /** Brings the line of the address or of the search into view, once for each. */
 function useBringIntoView(
   view: RefObject<HTMLDivElement | null>,
-  { store, rows, line, isWrapped }: { store: LogStore; rows: number; line: number | null; isWrapped: boolean },
+  {
+    store,
+    rows,
+    line,
+    isWrapped,
+    onBring,
+  }: { store: LogStore; rows: number; line: number | null; isWrapped: boolean; onBring: () => void },
 ): void {
   const brought = useRef<number | null>(null);
   useEffect(() => {
@@ -176,6 +184,7 @@ function useBringIntoView(
     if (line === null) brought.current = null;
     if (element === null || line === null || line === brought.current || rows === 0) return;
     brought.current = line;
+    onBring();
     const row = store.rowOfLine(line);
     const { scrollTop, clientHeight: viewHeight } = element;
     const { first, last, top } = logWindow({ rows, scrollTop, viewHeight });
@@ -183,7 +192,7 @@ function useBringIntoView(
     const isInView = !isWrapped && row >= first && row < last && offset >= 0 && offset < viewHeight - rowHeight;
     const toRow = isWrapped ? wrappedScrollTop : scrollTopOfRow;
     if (!isInView) element.scrollTo({ top: toRow({ rows, row, viewHeight }) });
-  }, [view, store, rows, line, isWrapped]);
+  }, [view, store, rows, line, isWrapped, onBring]);
 }
 
 /** Says how the log grows to those who do not see it, at most every ten seconds. */
