@@ -83,6 +83,7 @@ describe('a push that comes when its host is further on', () => {
     const kinds = (await world.outcomesOf(repository)).map((outcome) => Object(outcome).kind);
     expect(kinds.filter((kind) => kind === 'superseded')).toHaveLength(49);
     expect(await tipOf(repository)).toBe(newest);
+    expect(await world.violations()).toEqual([]);
   });
 });
 

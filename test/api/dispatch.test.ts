@@ -106,6 +106,7 @@ describe('a push of a commit', () => {
     await Promise.all([world.createReader().dispatchAll(), world.createReader().dispatchAll()]);
     expect(await world.outcomesOf(repository)).toHaveLength(1);
     expect(await world.runsOf(repository)).toHaveLength(1);
+    expect(await world.violations()).toEqual([]);
   });
 
   it('told by a second delivery is a duplicate of the first run, also when that has ended', async () => {

@@ -3,6 +3,8 @@ import { vi } from 'vitest';
 import { createDispatcher } from '../../api/dispatch.ts';
 import type { ApiDeps } from '../../api/deps.ts';
 import type { Engine } from '../../api/engine.ts';
+import { check } from '../../cli/operator/check.ts';
+import type { CheckDeps } from '../../cli/operator/check.ts';
 import type { StartableRun } from '../../db/repositories/run-start.ts';
 import type { SourceTips } from '../../api/source-tips.ts';
 import { createRunStarter } from '../../api/start-run.ts';
@@ -49,6 +51,12 @@ export async function createInboxWorld(overrides: Partial<ApiDeps> = {}) {
     async outcomesOf({ hookId }: Pick<SeededRepository, 'hookId'>) {
       const inbox = api.deps.db.selectFrom('inbox').select('outcome').where('hook_id', '=', hookId);
       return (await inbox.orderBy('id').execute()).map((row) => row.outcome);
+    },
+    /** What an operator's check of the whole installation finds. */
+    violations(isWorkflowRunning: CheckDeps['isWorkflowRunning'] = async () => true) {
+      const { db, registries, objectStore } = api.deps;
+      const signal = AbortSignal.timeout(20_000);
+      return check({ db, registries, objectStore, isWorkflowRunning, clock, signal, graceMs: 0 });
     },
     /** Every live run of the repository ends with this result. */
     endRuns: ({ id }: Pick<SeededRepository, 'id'>, result: 'success' | 'failed') =>
