@@ -1,5 +1,5 @@
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { consoleFolder } from '../../stack/console.ts';
 import { axeFindings, launchBrowser, logIn, newReader } from '../support/browser.ts';
 import type { Reader } from '../support/browser.ts';
@@ -104,6 +104,26 @@ test('a log with everything open can be read in both themes and on a phone', asy
   }
   expect(seen).toEqual([]);
   expect(reader.complaints).toEqual([]);
+});
+
+test('a match of a live log stays in view while lines arrive', async () => {
+  const live = await createConsoleFixture({ consoleDir: consoleFolder });
+  onTestFinished(() => live.close());
+  await logIn(page, live);
+  await page.goto(`${live.url}/records/run-running`);
+  await page.getByRole('log').getByText('#9 pushing layers').last().waitFor();
+  await page.getByLabel('Search the log').fill('npm ci');
+  // Lines in every frame: none of them may come between the search and the scroll it leads to.
+  const ticker = setInterval(() => live.appendLog('build-run-running', ['one more line']), 5);
+  await page.keyboard.press('Enter');
+  await page.getByText(/^1 of \d+$/).waitFor();
+  await page.getByRole('button', { name: /^\d+ new lines$/ }).waitFor();
+  clearInterval(ticker);
+  const found = page.locator('.log-row.is-found');
+  expect(await found.innerText()).toContain('npm ci');
+  const [row, view] = [await found.boundingBox(), await page.getByRole('log').boundingBox()];
+  expect(row?.y).toBeGreaterThanOrEqual(view?.y ?? Number.NaN);
+  expect((row?.y ?? 0) + (row?.height ?? 0)).toBeLessThanOrEqual((view?.y ?? 0) + (view?.height ?? 0));
 });
 
 test('n and N go through what the server found, / goes to the search, and letters typed there stay letters', async () => {

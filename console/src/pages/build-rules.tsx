@@ -1,4 +1,4 @@
-import { Button, Modal } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
@@ -8,6 +8,7 @@ import type { AutomaticStart, BuildRule, Repository } from '../api-build.ts';
 import { messages } from '../messages/index.ts';
 import { BranchIcon, TagIcon } from '../ui/icons.tsx';
 import { ErrorPanel, LoadingPanel } from '../ui/panels.tsx';
+import { Question } from '../ui/question.tsx';
 import { Ago } from '../ui/time.tsx';
 import { wordProblem, wordReason } from '../words.ts';
 
@@ -182,24 +183,16 @@ function RemoveDialog({
   const words = messages.repository.rules;
   const remove = useMutation({ mutationFn: () => deleteBuildRule(rule), onSuccess: onRemoved });
   return (
-    <Modal
-      opened
-      closeButtonProps={{ 'aria-label': messages.shell.close }}
-      onClose={onClose}
+    <Question
       title={words.removeTitle}
-      centered
+      keep={words.keep}
+      confirm={words.remove}
+      act={remove}
+      isDanger
+      onClose={onClose}
     >
       <p>{words.removeBody}</p>
-      {remove.isError && <ErrorPanel problem={wordProblem(remove.error, messages.error.actionTitle)} />}
-      <div className="dialog-actions">
-        <Button variant="default" onClick={onClose} data-autofocus>
-          {words.keep}
-        </Button>
-        <Button color="danger" loading={remove.isPending} onClick={() => remove.mutate()}>
-          {words.remove}
-        </Button>
-      </div>
-    </Modal>
+    </Question>
   );
 }
 

@@ -1,4 +1,4 @@
-import { Button, Modal } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -7,6 +7,7 @@ import { cancelRun, rebuild } from '../api.ts';
 import type { Run } from '../api-types.ts';
 import { messages } from '../messages/index.ts';
 import { ErrorPanel } from '../ui/panels.tsx';
+import { Question } from '../ui/question.tsx';
 import { wordProblem } from '../words.ts';
 
 /** What a reader can do with a run: cancel it while it goes on, build its commit again once it has ended. */
@@ -67,24 +68,18 @@ function CancelButton({ run }: { run: Run }): ReactNode {
       <Button variant="default" onClick={() => setAsking(true)}>
         {messages.record.cancel}
       </Button>
-      <Modal
-        opened={isAsking}
-        closeButtonProps={{ 'aria-label': messages.shell.close }}
-        onClose={() => setAsking(false)}
-        title={messages.record.cancelTitle}
-        centered
-      >
-        <p>{messages.record.cancelBody}</p>
-        {cancel.isError && <ErrorPanel problem={wordProblem(cancel.error, messages.error.actionTitle)} />}
-        <div className="dialog-actions">
-          <Button variant="default" onClick={() => setAsking(false)} data-autofocus>
-            {messages.record.cancelKeep}
-          </Button>
-          <Button color="danger" loading={cancel.isPending} onClick={() => cancel.mutate()}>
-            {messages.record.cancelConfirm}
-          </Button>
-        </div>
-      </Modal>
+      {isAsking && (
+        <Question
+          title={messages.record.cancelTitle}
+          keep={messages.record.cancelKeep}
+          confirm={messages.record.cancelConfirm}
+          act={cancel}
+          isDanger
+          onClose={() => setAsking(false)}
+        >
+          <p>{messages.record.cancelBody}</p>
+        </Question>
+      )}
     </>
   );
 }

@@ -1,4 +1,4 @@
-import { Button, Modal } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import type { CredentialState } from '../../../domain/source.ts';
@@ -7,6 +7,7 @@ import type { SourceAccount } from '../api-source.ts';
 import { accountName } from '../forms/source-account.ts';
 import { messages } from '../messages/index.ts';
 import { ErrorPanel } from '../ui/panels.tsx';
+import { Question } from '../ui/question.tsx';
 import { StateBadge } from '../ui/state-badge.tsx';
 import type { Look } from '../ui/state.ts';
 import { Ago } from '../ui/time.tsx';
@@ -92,28 +93,18 @@ export function DeleteAccountDialog({
   const words = messages.source.accounts;
   const remove = useMutation({ mutationFn: () => deleteSourceAccount(account.id), onSuccess: onDeleted });
   return (
-    <Modal
-      opened
-      closeButtonProps={{ 'aria-label': messages.shell.close }}
-      onClose={onClose}
+    <Question
       title={words.removeTitle}
-      centered
+      keep={words.keep}
+      confirm={words.removeConfirm}
+      act={remove}
+      isDanger
+      onClose={onClose}
     >
-      <div className="dialog-form">
-        <p>
-          <strong className="break">{accountName(account)}</strong>
-        </p>
-        <p>{words.removeBody}</p>
-        {remove.isError && <ErrorPanel problem={wordProblem(remove.error, messages.error.actionTitle)} />}
-      </div>
-      <div className="dialog-actions">
-        <Button variant="default" onClick={onClose} data-autofocus>
-          {words.keep}
-        </Button>
-        <Button color="danger" loading={remove.isPending} onClick={() => remove.mutate()}>
-          {words.removeConfirm}
-        </Button>
-      </div>
-    </Modal>
+      <p>
+        <strong className="break">{accountName(account)}</strong>
+      </p>
+      <p>{words.removeBody}</p>
+    </Question>
   );
 }

@@ -9,6 +9,7 @@ import type { CodePlace, Hook, SourceAccount, SourceBinding } from '../api-sourc
 import { accountName } from '../forms/source-account.ts';
 import { messages } from '../messages/index.ts';
 import { ErrorPanel, LoadingPanel } from '../ui/panels.tsx';
+import { Question } from '../ui/question.tsx';
 import { wordProblem } from '../words.ts';
 import { fieldProblem, FormProblem } from './form-problem.tsx';
 
@@ -135,13 +136,9 @@ export function RotateDialog({
   const words = messages.source.binding;
   const rotate = useMutation({ mutationFn: () => rotateHookSecret(repository), onSuccess: onRotated });
   return (
-    <Question
-      title={words.rotateTitle}
-      body={words.rotateBody}
-      confirm={words.rotateConfirm}
-      act={rotate}
-      onClose={onClose}
-    />
+    <Question title={words.rotateTitle} keep={words.keep} confirm={words.rotateConfirm} act={rotate} onClose={onClose}>
+      <p>{words.rotateBody}</p>
+    </Question>
   );
 }
 
@@ -159,50 +156,13 @@ export function UnbindDialog({
   return (
     <Question
       title={words.unbindTitle}
-      body={words.unbindBody}
+      keep={words.keep}
       confirm={words.unbindConfirm}
       act={unbind}
       isDanger
       onClose={onClose}
-    />
-  );
-}
-
-interface Act {
-  readonly error: Error | null;
-  readonly isPending: boolean;
-  readonly mutate: () => void;
-}
-
-function Question({
-  title,
-  body,
-  confirm,
-  act,
-  isDanger = false,
-  onClose,
-}: {
-  title: string;
-  body: string;
-  confirm: string;
-  act: Act;
-  isDanger?: boolean;
-  onClose: () => void;
-}): ReactNode {
-  return (
-    <Modal opened closeButtonProps={{ 'aria-label': messages.shell.close }} onClose={onClose} title={title} centered>
-      <div className="dialog-form">
-        <p>{body}</p>
-        {act.error !== null && <ErrorPanel problem={wordProblem(act.error, messages.error.actionTitle)} />}
-      </div>
-      <div className="dialog-actions">
-        <Button variant="default" onClick={onClose} data-autofocus>
-          {messages.source.binding.keep}
-        </Button>
-        <Button {...(isDanger ? { color: 'danger' } : {})} loading={act.isPending} onClick={() => act.mutate()}>
-          {confirm}
-        </Button>
-      </div>
-    </Modal>
+    >
+      <p>{words.unbindBody}</p>
+    </Question>
   );
 }
