@@ -2,6 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent } from 'undici';
 import { z } from 'zod';
+import { check as findViolations } from '../cli/operator/check.ts';
 import type { SeededRepository } from '../test/support/seed.ts';
 import { attack, type AttackOutcome } from './intake-attack.ts';
 import { type IntakeWorld, startIntakeWorld } from './intake-world.ts';
@@ -55,12 +56,14 @@ export async function run(): Promise<boolean> {
     console.log(`2,000 of 1 MB in ${large.seconds.toFixed(1)} s, 20 of 25 MB in ${huge.seconds.toFixed(1)} s`);
     const attacked = await sendUnderAttack(world);
     console.log(`under attack: ${attacked.outcome.refused} wrong deliveries were refused meanwhile`);
+    const violations = await violationsOf(world);
     return await report('intake', [
       check('signed deliveries of 8 kB', deliveryCount / steady.seconds, { unit: '/s', op: '>=', target: 1_500 }),
       check('answered, p99', steady.p99Ms, { unit: 'ms', op: '<=', target: 300 }),
       check('accepted and lost, API killed twice', disturbed.accepted.size - stored, { unit: '', op: '<=', target: 0 }),
       check('never accepted', deliveryCount - disturbed.accepted.size, { unit: '', op: '<=', target: 0 }),
       check('told to be new twice', doubled(disturbed), { unit: '', op: '<=', target: 0 }),
+      check('violations of INV1 to INV4 and INV8 once all was read', violations, { unit: '', op: '<=', target: 0 }),
       check('answered under attack, p99', attacked.sent.p99Ms, { unit: 'ms', op: '<=', target: 1_000 }),
       check('attackers answered 5xx', attacked.outcome.failures, { unit: '', op: '<=', target: 0 }),
       check('peak memory of the API, 8 kB', steadyMb, { unit: 'MB', op: '<=', target: 600 }),
@@ -69,6 +72,25 @@ export async function run(): Promise<boolean> {
   } finally {
     await world.stop();
   }
+}
+
+/** What an operator's check finds when the inbox is read: nothing here starts a run, so there is no engine and no image to ask for. */
+async function violationsOf({ db }: IntakeWorld): Promise<number> {
+  const unread = () => db.selectFrom('inbox').select('id').where('state', '=', 'pending').limit(1).executeTakeFirst();
+  while ((await unread()) !== undefined) await delay(500);
+  const notAsked = async () => {
+    throw new Error('no run, no image and no log was made');
+  };
+  const found = await findViolations({
+    db,
+    isWorkflowRunning: notAsked,
+    registries: { client: notAsked },
+    objectStore: { objectGetBytes: notAsked },
+    clock: () => new Date(),
+    signal: AbortSignal.timeout(120_000),
+    graceMs: 0,
+  });
+  return found.length;
 }
 
 /** Made when they are asked for: a thousand large ones at once would fill this process. */
